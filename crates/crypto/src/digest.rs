@@ -1,0 +1,71 @@
+//! Message digests.
+
+/// A digest algorithm of the SHA-2 family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HashAlgorithm {
+    /// SHA-256.
+    Sha256,
+    /// SHA-384.
+    Sha384,
+    /// SHA-512.
+    Sha512,
+}
+
+impl HashAlgorithm {
+    /// Length of a digest, in bytes.
+    #[must_use]
+    pub const fn len(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+
+    /// The digest of `data`.
+    #[must_use]
+    pub fn digest(self, data: &[u8]) -> Digest {
+        use aws_lc_rs::digest;
+        let algorithm = match self {
+            Self::Sha256 => &digest::SHA256,
+            Self::Sha384 => &digest::SHA384,
+            Self::Sha512 => &digest::SHA512,
+        };
+        Digest { algorithm: self, bytes: digest::digest(algorithm, data).as_ref().to_vec() }
+    }
+}
+
+/// A digest with the algorithm that made it; its length always matches the algorithm.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Digest {
+    algorithm: HashAlgorithm,
+    bytes: Vec<u8>,
+}
+
+impl Digest {
+    /// A digest computed elsewhere; `None` if its length does not match the algorithm.
+    #[must_use]
+    pub fn new(algorithm: HashAlgorithm, bytes: Vec<u8>) -> Option<Self> {
+        (bytes.len() == algorithm.len()).then_some(Self { algorithm, bytes })
+    }
+
+    /// The algorithm that made this digest.
+    #[must_use]
+    pub const fn algorithm(&self) -> HashAlgorithm {
+        self.algorithm
+    }
+
+    /// The raw digest.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// SHA-256 of `data`.
+#[must_use]
+pub fn sha256(data: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, data).as_ref());
+    out
+}

@@ -1,0 +1,15 @@
+//! Digests, public keys and signature verification.
+//!
+//! One place decides which keys are understood and how a signature is checked; what a given
+//! protocol *permits* (key sizes, hash pairings) is the protocol's own policy, built from
+//! [`KeyKind`] and [`HashAlgorithm`].
+
+mod digest;
+mod key;
+mod strength;
+mod verify;
+
+pub use digest::{Digest, HashAlgorithm, sha256};
+pub use key::{KeyError, KeyKind, PublicKey};
+pub use strength::{WeakKey, check_strength};
+pub use verify::VerifyError;

@@ -1,0 +1,219 @@
+//! Where logs are kept.
+//!
+//! A [`LogStore`] holds any number of logs. Each log is an append-only sequence of entries, the
+//! tiles of its tree, and its *head*: size, root and the signed bytes that commit to them. A batch
+//! changes all of them in one transaction, or nothing.
+//!
+//! The contract, which [`suite`] checks on every implementation:
+//!
+//! 1. **Durable.** When [`Batch::commit`] returns `Ok`, the batch survives the death of the
+//!    process and of the machine.
+//! 2. **Exclusive.** Between [`LogStore::begin`] and the end of its [`Batch`], no other batch of
+//!    the same log, in this process or another, can begin; it waits. Dropping a batch gives up.
+//! 3. **Compare-and-swap.** `commit` takes effect only if the head is still the one that `begin`
+//!    returned.
+//! 4. **Honest about doubt.** If it is not known whether a commit took effect, the error is
+//!    [`StoreError::Unknown`], and nothing else ever is.
+//! 5. **Atomic for readers.** A reader that sees a head sees every entry, key and tile under it.
+
+pub mod suite;
+
+use std::sync::Arc;
+
+use tlog::{Hash, TileId};
+
+/// Identifies a log; positive. Rekor calls it the tree id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LogId(pub i64);
+
+/// What speaks over a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LogKind {
+    /// RFC 6962 certificate transparency.
+    Ct,
+    /// A Rekor v1 shard.
+    RekorV1,
+    /// A Rekor v2 shard.
+    RekorV2,
+}
+
+/// Whether a log accepts entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LogState {
+    /// Accepts entries.
+    Active,
+    /// Read-only for ever.
+    Frozen,
+}
+
+/// A log, without its contents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRecord {
+    /// Its id.
+    pub id: LogId,
+    /// Who speaks over it.
+    pub kind: LogKind,
+    /// Its name: a host for Rekor, a path for CT.
+    pub origin: String,
+    /// DER SPKI of the key that signs its heads.
+    pub public_key: Vec<u8>,
+    /// Whether it accepts entries.
+    pub state: LogState,
+    /// When it was created, in ms since the Unix epoch.
+    pub created_ms: u64,
+}
+
+/// The newest committed state of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Leaves.
+    pub size: u64,
+    /// Root.
+    pub root: Hash,
+    /// Time of the last batch, in ms since the Unix epoch; never decreases.
+    pub timestamp_ms: u64,
+    /// The signed bytes that commit to size and root: a note, or a TLS-encoded STH signature.
+    /// Empty until the first head of the log is signed.
+    pub signed: Arc<[u8]>,
+}
+
+/// An entry about to be written; its index is its position after the head's size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEntry {
+    /// RFC 6962 leaf hash.
+    pub leaf_hash: Hash,
+    /// What makes two submissions the same. Unique in a log.
+    pub identity: Hash,
+    /// The leaf's bytes.
+    pub body: Vec<u8>,
+    /// What is kept beside the leaf and not hashed: a CT entry's chain, an attestation.
+    pub extra: Vec<u8>,
+    /// Keys of the search index, committed with the entry (SHA-256 prefixes, without repetition).
+    pub keys: Vec<SearchKey>,
+}
+
+/// A key of the search index: the first 16 bytes of SHA-256 of the term.
+pub type SearchKey = [u8; 16];
+
+/// An entry as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its index in its log.
+    pub index: u64,
+    /// RFC 6962 leaf hash.
+    pub leaf_hash: Hash,
+    /// When it was sequenced, in ms since the Unix epoch.
+    pub timestamp_ms: u64,
+    /// The leaf's bytes.
+    pub body: Vec<u8>,
+    /// What is kept beside the leaf.
+    pub extra: Vec<u8>,
+}
+
+/// Where an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Position {
+    /// The log.
+    pub log: LogId,
+    /// The index in it.
+    pub index: u64,
+}
+
+/// An identity that is already in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The identity asked for.
+    pub identity: Hash,
+    /// The entry's index.
+    pub index: u64,
+    /// When it was sequenced, in ms since the Unix epoch.
+    pub timestamp_ms: u64,
+}
+
+/// What a batch writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// In order; the first gets the index `head.size`. May be empty (a new signature over the
+    /// same head).
+    pub entries: Vec<NewEntry>,
+    /// Tiles that are new or grew: 1 to 256 hashes each.
+    pub tiles: Vec<(TileId, Vec<Hash>)>,
+    /// The head after the batch; its timestamp is that of all entries of the batch.
+    pub head: Head,
+}
+
+/// Why the store could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another head was found under the lock: someone wrote outside the contract.
+    #[error("the log's head changed under a held lock")]
+    HeadMoved,
+    /// The log does not exist.
+    #[error("no log has the id {0:?}")]
+    NoSuchLog(LogId),
+    /// Stored bytes do not have their form.
+    #[error("the database holds malformed data: {0}")]
+    Corrupt(String),
+    /// It did not happen: the connection failed, the pool was exhausted, or a statement timed out.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// It may or may not have happened: the connection was lost while committing.
+    #[error("the database did not say whether the commit took effect: {0}")]
+    Unknown(String),
+}
+
+/// A store of logs. See the crate's documentation for the contract.
+#[async_trait::async_trait]
+pub trait LogStore: Send + Sync + std::fmt::Debug {
+    /// Creates a log with an empty head; fails if the id is taken.
+    async fn create_log(&self, log: &LogRecord) -> Result<(), StoreError>;
+
+    /// All logs, oldest first.
+    async fn logs(&self) -> Result<Vec<LogRecord>, StoreError>;
+
+    /// Changes a log's state.
+    async fn set_state(&self, log: LogId, state: LogState) -> Result<(), StoreError>;
+
+    /// The newest committed head.
+    async fn head(&self, log: LogId) -> Result<Head, StoreError>;
+
+    /// Begins a batch: locks the log's head.
+    async fn begin(&self, log: LogId) -> Result<Box<dyn Batch>, StoreError>;
+
+    /// Entries `start..end`, in order, as far as they exist.
+    async fn entries(&self, log: LogId, start: u64, end: u64) -> Result<Vec<Entry>, StoreError>;
+
+    /// The index of the entry with this leaf hash.
+    async fn index_of_leaf(&self, log: LogId, leaf: &Hash) -> Result<Option<u64>, StoreError>;
+
+    /// Stored tiles, in the order asked for; `None` where there is none.
+    async fn tiles(&self, log: LogId, ids: &[TileId]) -> Result<Vec<Option<Vec<Hash>>>, StoreError>;
+
+    /// Positions of the entries that carry a search key, oldest first, at most `limit`.
+    async fn search(&self, key: &SearchKey, limit: u32) -> Result<Vec<Position>, StoreError>;
+
+    /// Cheap proof that the store answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// A batch in progress: holds the lock on a log's head.
+#[async_trait::async_trait]
+pub trait Batch: Send {
+    /// The head as it was when the lock was taken.
+    fn head(&self) -> &Head;
+
+    /// Whether the log accepted entries when the lock was taken.
+    fn state(&self) -> LogState;
+
+    /// Which of these identities are already in the log.
+    async fn known(&mut self, identities: &[Hash]) -> Result<Vec<Known>, StoreError>;
+
+    /// Stored tiles, as [`LogStore::tiles`], seen under the lock.
+    async fn tiles(&mut self, ids: &[TileId]) -> Result<Vec<Option<Vec<Hash>>>, StoreError>;
+
+    /// Writes the batch and releases the lock.
+    async fn commit(self: Box<Self>, update: Update) -> Result<(), StoreError>;
+}
+
+/// A store that parts of the program share.
+pub type SharedStore = Arc<dyn LogStore>;

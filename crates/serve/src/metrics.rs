@@ -1,0 +1,1 @@
+//! Prometheus metrics on a listener of their own.
