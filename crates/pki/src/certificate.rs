@@ -1,0 +1,1 @@
+//! Certificates, parsed and kept with their exact bytes.

@@ -1,0 +1,1 @@
+//! DER tag-length-value reading and writing, byte for byte.
