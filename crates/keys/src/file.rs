@@ -1,34 +1,84 @@
-//! Keys in encrypted PKCS#8 files (PBES2: scrypt, AES-256-CBC).
+//! Keys in encrypted PKCS#8 files (PBES2: scrypt, AES-256-CBC), used in memory.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
-use crate::{Algorithm, Passphrase, SignError, Signer};
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1,
+    ECDSA_P384_SHA384_ASN1_SIGNING, ED25519, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair,
+    KeyPair, ParsedPublicKey,
+};
+use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
+use zeroize::Zeroizing;
+
+use crate::sealed::{SealError, Unsealed, seal, unseal};
+use crate::{Algorithm, Passphrase, SignError, Signer, durable};
+
+/// Longest key file that is read, in bytes.
+const MAX_FILE: u64 = 64 * 1024;
+
+const ID_EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const ID_ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 /// A key that was read from a file into memory.
 pub struct FileSigner {
     algorithm: Algorithm,
     public_key: crypto::PublicKey,
+    pair: Pair,
+    /// The public half as the library verifies with it.
+    verifier: ParsedPublicKey,
+}
+
+enum Pair {
+    Ecdsa(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
 }
 
 /// Why a key file could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum FileKeyError {
     /// Reading or writing failed.
-    #[error("{path}: {source}")]
+    #[error("key file {path}: {source}")]
     Io {
         /// The file.
-        path: String,
+        path: PathBuf,
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// There is already something at this path; keys are never overwritten.
+    #[error("key file {path} exists; keys are never overwritten: use it, or move it away")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
     /// The content is not a key this can use, or the passphrase is wrong.
-    #[error("{path}: {reason}")]
+    #[error("key file {path}: {reason}")]
     Unusable {
         /// The file.
-        path: String,
+        path: PathBuf,
         /// What is wrong and what to do.
         reason: String,
     },
+    /// The system could not make a key.
+    #[error("a new {0} key could not be made")]
+    Generate(Algorithm),
+}
+
+/// What is wrong with the content of a key file.
+#[derive(Debug, thiserror::Error)]
+enum ContentError {
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error("its algorithm is not supported; use an ECDSA P-256, ECDSA P-384 or Ed25519 key")]
+    Algorithm,
+    #[error("it does not hold a valid private key")]
+    Key,
 }
 
 impl std::fmt::Debug for FileSigner {
@@ -42,19 +92,169 @@ impl std::fmt::Debug for FileSigner {
 
 impl FileSigner {
     /// Makes a new key in memory only. For tests; services refuse such keys.
-    pub fn generate(_algorithm: Algorithm) -> Result<Self, FileKeyError> {
-        unimplemented!()
+    pub fn generate(algorithm: Algorithm) -> Result<Self, FileKeyError> {
+        Pair::generate(algorithm)
+            .and_then(Self::new)
+            .map_err(|_| FileKeyError::Generate(algorithm))
     }
 
     /// Makes a new key and writes it, encrypted, to `path`, which must not exist (mode 0600,
     /// file and directory fsynced).
-    pub fn create(_path: &Path, _algorithm: Algorithm, _passphrase: &Passphrase) -> Result<Self, FileKeyError> {
-        unimplemented!()
+    pub fn create(
+        path: &Path,
+        algorithm: Algorithm,
+        passphrase: &Passphrase,
+    ) -> Result<Self, FileKeyError> {
+        let signer = Self::generate(algorithm)?;
+        let sealed = signer
+            .pair
+            .private_key_info()
+            .map_err(|_| FileKeyError::Generate(algorithm))
+            .and_then(|key| seal(&key, passphrase).map_err(|error| unusable(path, &error)))?;
+        match durable::create_private(path, sealed.as_bytes()) {
+            Ok(()) => Ok(signer),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                Err(FileKeyError::Exists {
+                    path: path.to_owned(),
+                })
+            }
+            Err(source) => Err(FileKeyError::Io {
+                path: path.to_owned(),
+                source,
+            }),
+        }
     }
 
-    /// Reads a PEM key: `ENCRYPTED PRIVATE KEY` (PBES2) or `PRIVATE KEY`.
-    pub fn load(_path: &Path, _passphrase: &Passphrase) -> Result<Self, FileKeyError> {
-        unimplemented!()
+    /// Reads a PEM key: `ENCRYPTED PRIVATE KEY` (PBES2), `PRIVATE KEY` or `EC PRIVATE KEY`. A key
+    /// that is not encrypted is used, with a warning in the log.
+    pub fn load(path: &Path, passphrase: &Passphrase) -> Result<Self, FileKeyError> {
+        Self::read(path, Some(passphrase))
+    }
+
+    /// Reads a PEM key that is not encrypted, with a warning in the log.
+    pub fn load_unencrypted(path: &Path) -> Result<Self, FileKeyError> {
+        Self::read(path, None)
+    }
+
+    fn read(path: &Path, passphrase: Option<&Passphrase>) -> Result<Self, FileKeyError> {
+        let io = |source| FileKeyError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::open(path).map_err(io)?;
+        warn_of_open_permissions(path, &file);
+        let mut pem = Zeroizing::new(String::with_capacity(4096));
+        file.take(MAX_FILE).read_to_string(&mut pem).map_err(io)?;
+        let (signer, encrypted) =
+            Self::from_pem(&pem, passphrase).map_err(|error| unusable(path, &error))?;
+        if !encrypted {
+            tracing::warn!(path = %path.display(), "the private key is not encrypted; encrypt it with `openssl pkcs8 -topk8 -scrypt`");
+        }
+        Ok(signer)
+    }
+
+    /// The key in `pem`, and whether it was encrypted.
+    fn from_pem(pem: &str, passphrase: Option<&Passphrase>) -> Result<(Self, bool), ContentError> {
+        let (pair, encrypted) = match unseal(pem, passphrase)? {
+            Unsealed::Encrypted(info) => (Pair::from_private_key_info(info.as_bytes())?, true),
+            Unsealed::Plain(info) => (Pair::from_private_key_info(info.as_bytes())?, false),
+            Unsealed::PlainSec1(key) => (Pair::from_sec1(key.as_bytes())?, false),
+        };
+        Ok((Self::new(pair)?, encrypted))
+    }
+
+    fn new(pair: Pair) -> Result<Self, ContentError> {
+        let (algorithm, spki, verifier) = match &pair {
+            Pair::Ecdsa(pair) => {
+                let public = pair.public_key();
+                let (algorithm, verify) = if pair.algorithm() == &ECDSA_P256_SHA256_ASN1_SIGNING {
+                    (Algorithm::EcdsaP256Sha256, &ECDSA_P256_SHA256_ASN1)
+                } else {
+                    (Algorithm::EcdsaP384Sha384, &ECDSA_P384_SHA384_ASN1)
+                };
+                (
+                    algorithm,
+                    public.as_der(),
+                    ParsedPublicKey::new(verify, public.as_ref()),
+                )
+            }
+            Pair::Ed25519(pair) => {
+                let public = pair.public_key();
+                (
+                    Algorithm::Ed25519,
+                    public.as_der(),
+                    ParsedPublicKey::new(&ED25519, public.as_ref()),
+                )
+            }
+        };
+        let spki = spki.map_err(|_| ContentError::Key)?;
+        let public_key =
+            crypto::PublicKey::from_spki_der(spki.as_ref()).map_err(|_| ContentError::Key)?;
+        Ok(Self {
+            algorithm,
+            public_key,
+            pair,
+            verifier: verifier.map_err(|_| ContentError::Key)?,
+        })
+    }
+}
+
+impl Pair {
+    fn generate(algorithm: Algorithm) -> Result<Self, ContentError> {
+        match algorithm {
+            Algorithm::EcdsaP256Sha256 => {
+                EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map(Self::Ecdsa)
+            }
+            Algorithm::EcdsaP384Sha384 => {
+                EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING).map(Self::Ecdsa)
+            }
+            Algorithm::Ed25519 => Ed25519KeyPair::generate().map(Self::Ed25519),
+        }
+        .map_err(|_| ContentError::Key)
+    }
+
+    fn from_private_key_info(der: &[u8]) -> Result<Self, ContentError> {
+        let info = PrivateKeyInfoRef::try_from(der).map_err(|_| ContentError::Key)?;
+        if info.algorithm.oid == ID_ED25519 {
+            // The check left out is of a public key beside the private one, which files need not have;
+            // ours is always computed from the private key.
+            return Ed25519KeyPair::from_pkcs8_maybe_unchecked(der)
+                .map(Self::Ed25519)
+                .map_err(|_| ContentError::Key);
+        }
+        if info.algorithm.oid != ID_EC_PUBLIC_KEY {
+            return Err(ContentError::Algorithm);
+        }
+        let signing: &'static EcdsaSigningAlgorithm = match info.algorithm.parameters_oid() {
+            Ok(SECP256R1) => &ECDSA_P256_SHA256_ASN1_SIGNING,
+            Ok(SECP384R1) => &ECDSA_P384_SHA384_ASN1_SIGNING,
+            Ok(_) | Err(_) => return Err(ContentError::Algorithm),
+        };
+        EcdsaKeyPair::from_private_key_der(signing, der)
+            .map(Self::Ecdsa)
+            .map_err(|_| ContentError::Key)
+    }
+
+    fn from_sec1(der: &[u8]) -> Result<Self, ContentError> {
+        [
+            &ECDSA_P256_SHA256_ASN1_SIGNING,
+            &ECDSA_P384_SHA384_ASN1_SIGNING,
+        ]
+        .into_iter()
+        .find_map(|signing| EcdsaKeyPair::from_private_key_der(signing, der).ok())
+        .map(Self::Ecdsa)
+        .ok_or(ContentError::Algorithm)
+    }
+
+    /// The DER `PrivateKeyInfo` (RFC 5208, version 1, which every tool reads).
+    fn private_key_info(&self) -> Result<Zeroizing<Vec<u8>>, ContentError> {
+        let document = match self {
+            Self::Ecdsa(pair) => pair.to_pkcs8v1(),
+            Self::Ed25519(pair) => pair.to_pkcs8v1(),
+        };
+        document
+            .map(|document| Zeroizing::new(document.as_ref().to_vec()))
+            .map_err(|_| ContentError::Key)
     }
 }
 
@@ -68,7 +268,186 @@ impl Signer for FileSigner {
         &self.public_key
     }
 
-    async fn sign(&self, _message: &[u8]) -> Result<Vec<u8>, SignError> {
-        unimplemented!()
+    async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        let failed = |_| SignError::Refused("the signature could not be computed".to_owned());
+        let signature = match &self.pair {
+            Pair::Ecdsa(pair) => pair.sign(&SystemRandom::new(), message).map_err(failed)?,
+            Pair::Ed25519(pair) => pair.try_sign(message).map_err(failed)?,
+        };
+        // A fault in memory or processor during signing can give the key away.
+        self.verifier
+            .verify_sig(message, signature.as_ref())
+            .map_err(|_| SignError::BadSignature)?;
+        Ok(signature.as_ref().to_vec())
+    }
+}
+
+fn unusable(path: &Path, error: &impl std::fmt::Display) -> FileKeyError {
+    FileKeyError::Unusable {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    }
+}
+
+fn warn_of_open_permissions(path: &Path, file: &File) {
+    let mode = file
+        .metadata()
+        .map_or(0, |metadata| metadata.permissions().mode());
+    if mode & 0o077 != 0 {
+        tracing::warn!(path = %path.display(), mode = format_args!("{:03o}", mode & 0o777), "other users may read the private key; chmod 600");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Algorithm; 3] = [
+        Algorithm::EcdsaP256Sha256,
+        Algorithm::EcdsaP384Sha384,
+        Algorithm::Ed25519,
+    ];
+
+    fn passphrase() -> Passphrase {
+        Passphrase::new("correct horse")
+    }
+
+    fn verifies(signer: &FileSigner, message: &[u8], signature: &[u8]) -> bool {
+        let hash = signer
+            .algorithm()
+            .hash()
+            .unwrap_or(crypto::HashAlgorithm::Sha512);
+        signer.public_key().verify(hash, message, signature).is_ok()
+    }
+
+    #[tokio::test]
+    async fn signatures_verify_under_the_public_key_only_for_their_message() {
+        for algorithm in ALL {
+            let signer = FileSigner::generate(algorithm).unwrap();
+            let signature = signer.sign(b"message").await.unwrap();
+            assert!(verifies(&signer, b"message", &signature), "{algorithm}");
+            assert!(!verifies(&signer, b"other", &signature), "{algorithm}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_created_key_is_the_one_loaded() {
+        let directory = tempfile::tempdir().unwrap();
+        for (index, algorithm) in ALL.into_iter().enumerate() {
+            let path = directory.path().join(format!("{index}.pem"));
+            let created = FileSigner::create(&path, algorithm, &passphrase()).unwrap();
+            let loaded = FileSigner::load(&path, &passphrase()).unwrap();
+            assert_eq!(loaded.algorithm(), algorithm);
+            assert_eq!(loaded.public_key(), created.public_key());
+            let signature = loaded.sign(b"message").await.unwrap();
+            assert!(verifies(&created, b"message", &signature));
+            assert!(
+                std::fs::read_to_string(&path)
+                    .unwrap()
+                    .starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
+            );
+            assert_eq!(
+                std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+                0o600
+            );
+        }
+    }
+
+    #[test]
+    fn an_existing_key_is_never_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key.pem");
+        let first = FileSigner::create(&path, Algorithm::EcdsaP256Sha256, &passphrase()).unwrap();
+        let error =
+            FileSigner::create(&path, Algorithm::EcdsaP256Sha256, &passphrase()).unwrap_err();
+        assert!(matches!(error, FileKeyError::Exists { .. }), "{error}");
+        assert_eq!(
+            FileSigner::load(&path, &passphrase()).unwrap().public_key(),
+            first.public_key()
+        );
+    }
+
+    #[test]
+    fn a_wrong_or_missing_passphrase_is_named_as_such() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key.pem");
+        FileSigner::create(&path, Algorithm::Ed25519, &passphrase()).unwrap();
+        let wrong = FileSigner::load(&path, &Passphrase::new("wrong"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            wrong.contains("wrong passphrase") && wrong.contains("key.pem"),
+            "{wrong}"
+        );
+        let missing = FileSigner::load_unencrypted(&path).unwrap_err().to_string();
+        assert!(missing.contains("give its passphrase"), "{missing}");
+    }
+
+    #[test]
+    fn an_empty_passphrase_is_refused_and_leaves_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key.pem");
+        assert!(FileSigner::create(&path, Algorithm::Ed25519, &Passphrase::new("")).is_err());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_key_that_is_not_encrypted_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key.pem");
+        let signer = FileSigner::generate(Algorithm::EcdsaP384Sha384).unwrap();
+        let der = signer.pair.private_key_info().unwrap();
+        let pem = pkcs8::SecretDocument::try_from(der.as_slice()).unwrap();
+        std::fs::write(
+            &path,
+            pem.to_pem("PRIVATE KEY", pkcs8::LineEnding::LF).unwrap(),
+        )
+        .unwrap();
+        assert_eq!(
+            FileSigner::load_unencrypted(&path).unwrap().public_key(),
+            signer.public_key()
+        );
+        assert_eq!(
+            FileSigner::load(&path, &passphrase()).unwrap().public_key(),
+            signer.public_key()
+        );
+    }
+
+    #[test]
+    fn other_files_are_refused_with_a_reason() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key.pem");
+        for (content, says) in [
+            ("", "not a PEM private key"),
+            (
+                "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
+                "PEM CERTIFICATE",
+            ),
+            (
+                "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n",
+                "valid private key",
+            ),
+            (
+                "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nMAA=\n-----END EC PRIVATE KEY-----\n",
+                "legacy encryption",
+            ),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            let error = FileSigner::load(&path, &passphrase())
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(says), "{content:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_nothing_private() {
+        let signer = FileSigner::generate(Algorithm::EcdsaP256Sha256).unwrap();
+        let shown = format!("{signer:?}");
+        assert!(
+            shown.starts_with("FileSigner { algorithm: EcdsaP256Sha256, public_key: PublicKey("),
+            "{shown}"
+        );
+        assert!(!shown.contains("pair"), "{shown}");
     }
 }

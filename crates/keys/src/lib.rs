@@ -1,15 +1,22 @@
 //! Key custody: everything that signs does so through [`Signer`].
+//!
+//! A key is named by a [`KeyUri`] and opened by [`open`]. Which backends exist is decided when the
+//! program is built; a URI whose backend is missing is refused with a message that says so.
 
+mod durable;
 mod file;
+mod passphrase;
+mod sealed;
 mod uri;
 
 pub use file::{FileKeyError, FileSigner};
-pub use uri::{KeyUri, KeyUriError, OpenError, Passphrase, open};
+pub use passphrase::{Passphrase, PassphraseError, PassphraseSource};
+pub use uri::{KeyUri, KeyUriError, OpenError, open};
 
 use std::sync::Arc;
 
 /// The one algorithm that a key signs with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     /// ECDSA P-256 over SHA-256.
     EcdsaP256Sha256,
@@ -19,8 +26,41 @@ pub enum Algorithm {
     Ed25519,
 }
 
+impl Algorithm {
+    /// The hash of the message that is signed; `None` for Ed25519, which takes the message itself.
+    #[must_use]
+    pub const fn hash(self) -> Option<crypto::HashAlgorithm> {
+        match self {
+            Self::EcdsaP256Sha256 => Some(crypto::HashAlgorithm::Sha256),
+            Self::EcdsaP384Sha384 => Some(crypto::HashAlgorithm::Sha384),
+            Self::Ed25519 => None,
+        }
+    }
+
+    /// The algorithm that a key of this kind signs with, if any does.
+    #[must_use]
+    pub const fn of_key(kind: crypto::KeyKind) -> Option<Self> {
+        match kind {
+            crypto::KeyKind::EcdsaP256 => Some(Self::EcdsaP256Sha256),
+            crypto::KeyKind::EcdsaP384 => Some(Self::EcdsaP384Sha384),
+            crypto::KeyKind::Ed25519 => Some(Self::Ed25519),
+            crypto::KeyKind::EcdsaP521 | crypto::KeyKind::Rsa { .. } => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::EcdsaP256Sha256 => "ECDSA P-256 with SHA-256",
+            Self::EcdsaP384Sha384 => "ECDSA P-384 with SHA-384",
+            Self::Ed25519 => "Ed25519",
+        })
+    }
+}
+
 /// Why a signature could not be made. Never says anything about the key's secret.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
     /// The backend cannot be reached or is overloaded; trying again later may work.
     #[error("the key's backend is unavailable: {0}")]
