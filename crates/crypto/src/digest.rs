@@ -25,13 +25,21 @@ impl HashAlgorithm {
     /// The digest of `data`.
     #[must_use]
     pub fn digest(self, data: &[u8]) -> Digest {
+        Digest {
+            algorithm: self,
+            bytes: aws_lc_rs::digest::digest(self.implementation(), data)
+                .as_ref()
+                .to_vec(),
+        }
+    }
+
+    pub(crate) const fn implementation(self) -> &'static aws_lc_rs::digest::Algorithm {
         use aws_lc_rs::digest;
-        let algorithm = match self {
+        match self {
             Self::Sha256 => &digest::SHA256,
             Self::Sha384 => &digest::SHA384,
             Self::Sha512 => &digest::SHA512,
-        };
-        Digest { algorithm: self, bytes: digest::digest(algorithm, data).as_ref().to_vec() }
+        }
     }
 }
 

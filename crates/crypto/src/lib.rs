@@ -4,7 +4,9 @@
 //! protocol *permits* (key sizes, hash pairings) is the protocol's own policy, built from
 //! [`KeyKind`] and [`HashAlgorithm`].
 
+mod curve;
 mod digest;
+mod ed25519ph;
 mod key;
 mod strength;
 mod verify;
