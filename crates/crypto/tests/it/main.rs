@@ -1,0 +1,6 @@
+//! Behaviour of `crypto` as its callers see it.
+
+mod parsing;
+mod signers;
+mod strength;
+mod verification;
