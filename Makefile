@@ -1,0 +1,55 @@
+# Two commands do everything on a fresh machine:
+#   make up     build, run the stack on its embedded store, print how to sign
+#   make test   install what the tests need, run them all
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+DATA_DIR ?= sigkeep-data
+NEXTEST_VERSION := 0.9.151
+DENY_VERSION := 0.20.2
+
+.PHONY: help up build test format lint unit layers deny tools clients conformance bench
+
+help: ## Show this help.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
+
+up: build ## Build, then run the whole stack on loopback until Ctrl-C (DATA_DIR=sigkeep-data).
+	$(TARGET)/up/sigkeep up --data-dir $(DATA_DIR)
+
+build: ## Build the one binary, target/up/sigkeep.
+	cargo build --locked --profile up --package sigkeep
+
+test: tools format lint unit layers deny build conformance ## Run everything that CI runs.
+	@echo "all checks passed"
+
+format: ## Check the formatting.
+	cargo fmt --all --check
+
+lint: ## Run clippy; warnings are errors.
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
+
+unit: tools ## Unit, property and integration tests, on SQLite and PostgreSQL.
+	cargo nextest run --locked --workspace
+	cargo test --locked --workspace --doc --quiet
+
+layers: ## Check that crates depend downward only.
+	python3 .ci/layers.py
+
+deny: tools ## Check licences, sources and duplicate dependencies; advisories where their database is reached.
+	cargo deny --locked check licenses bans sources
+	@if timeout 60 cargo deny fetch db >/dev/null 2>&1; then cargo deny --locked check advisories; \
+	else echo "ADVISORIES NOT CHECKED: the advisory database cannot be reached from here"; fi
+
+tools: ## Install the test runner and the licence checker, if they are missing.
+	@command -v cargo-nextest >/dev/null || cargo install --locked --no-default-features --features default-no-update cargo-nextest@$(NEXTEST_VERSION)
+	@command -v cargo-deny >/dev/null || cargo install --locked --no-default-features cargo-deny@$(DENY_VERSION)
+	@.ci/postgresql
+
+clients: ## Install the pinned Sigstore clients into target/clients.
+	conformance/install
+
+conformance: build clients ## Drive the unmodified clients against the running stack.
+	SIGKEEP=$(abspath $(TARGET))/up/sigkeep $(TARGET)/clients/python/bin/pytest -q -ra conformance
+
+bench: ## Measure this machine: start-up, memory, writes, certificates, beside the machine's limits.
+	bench/run
