@@ -1,0 +1,3 @@
+//! Sigkeep: a private Sigstore in one binary.
+
+pub mod oidc;
