@@ -1,6 +1,18 @@
 //! `/healthz` (alive) and `/readyz` (can do its job now).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::StatusCode;
+use serde_json::json;
+
+/// Longest time that one probe gets.
+const PROBE_TIME: Duration = Duration::from_secs(1);
 
 /// Asks one part of a service whether it can do its job now.
 #[async_trait::async_trait]
@@ -26,9 +38,47 @@ impl Health {
         self
     }
 
+    /// What is not ready, by name of the part; empty if the service can do its job.
+    pub async fn failures(&self) -> BTreeMap<&'static str, String> {
+        let checks = self.probes.iter().map(|probe| async move {
+            let checked = tokio::time::timeout(PROBE_TIME, probe.check()).await;
+            let failure = checked
+                .unwrap_or_else(|_| Err("no answer within a second".to_owned()))
+                .err()?;
+            Some((probe.name(), failure))
+        });
+        futures::future::join_all(checks)
+            .await
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
     /// `GET /healthz` (200 `{"status":"SERVING"}`) and `GET /readyz` (200, or 503 naming what is
     /// not ready).
-    pub fn router(self) -> axum::Router {
-        unimplemented!()
+    ///
+    /// `/healthz` is answered even when the service is at its cap of requests, so that an
+    /// overloaded process is not mistaken for a dead one.
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/healthz", get(alive))
+            .route("/readyz", get(ready))
+            .with_state(self)
     }
+}
+
+async fn alive() -> Json<serde_json::Value> {
+    Json(json!({"status": "SERVING"}))
+}
+
+async fn ready(State(health): State<Health>) -> Response {
+    let failures = health.failures().await;
+    if failures.is_empty() {
+        return Json(json!({"status": "READY"})).into_response();
+    }
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        Json(json!({"status": "NOT_READY", "failures": failures})),
+    )
+        .into_response()
 }
