@@ -1,0 +1,96 @@
+//! A closed-loop load over keep-alive HTTP/1.1 connections.
+
+use std::time::{Duration, Instant};
+
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::Error;
+
+/// What one client sends: makes its next request, and says which status is a success.
+pub(crate) trait Work: Send + 'static {
+    /// Method, path and body of the next request.
+    fn next(&mut self) -> (http::Method, &'static str, Bytes);
+
+    /// The status of a success.
+    fn expected(&self) -> http::StatusCode;
+}
+
+/// Latencies of a load, and how long it ran.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    sorted: Vec<Duration>,
+    elapsed: Duration,
+}
+
+impl Outcome {
+    /// Answers per second.
+    pub(crate) fn rate(&self) -> f64 {
+        self.sorted.len() as f64 / self.elapsed.as_secs_f64()
+    }
+
+    /// Latency that this share (0 to 1) of the answers stayed under.
+    pub(crate) fn quantile(&self, share: f64) -> Duration {
+        let last = self.sorted.len().saturating_sub(1);
+        let position = (last as f64 * share).round() as usize;
+        self.sorted.get(position.min(last)).copied().unwrap_or_default()
+    }
+}
+
+/// Runs one client per item of `work` against `host:port` for `time`.
+pub(crate) async fn run(
+    address: &str,
+    clients: usize,
+    time: Duration,
+    work: Vec<Box<dyn Work>>,
+) -> Result<Outcome, Error> {
+    debug_assert_eq!(clients, work.len());
+    let start = Instant::now();
+    let end = start + time;
+    let tasks: Vec<_> = work
+        .into_iter()
+        .map(|work| tokio::spawn(client(address.to_owned(), work, end)))
+        .collect();
+    let mut sorted = Vec::new();
+    for task in tasks {
+        let latencies = task.await.map_err(|error| Error::Request(error.to_string()))??;
+        sorted.extend(latencies);
+    }
+    let elapsed = start.elapsed();
+    sorted.sort_unstable();
+    Ok(Outcome { sorted, elapsed })
+}
+
+async fn client(address: String, mut work: Box<dyn Work>, end: Instant) -> Result<Vec<Duration>, Error> {
+    let failed = |error: &dyn std::fmt::Display| Error::Request(format!("{address}: {error}"));
+    let stream = TcpStream::connect(&address).await?;
+    stream.set_nodelay(true)?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| failed(&e))?;
+    let driver = tokio::spawn(connection);
+    let mut latencies = Vec::new();
+    while Instant::now() < end {
+        let (method, path, body) = work.next();
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", &address)
+            .header("content-type", "application/json")
+            .body(Full::new(body))
+            .map_err(|e| failed(&e))?;
+        let sent = Instant::now();
+        let answer = sender.send_request(request).await.map_err(|e| failed(&e))?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await.map_err(|e| failed(&e))?.to_bytes();
+        latencies.push(sent.elapsed());
+        if status != work.expected() {
+            return Err(failed(&format!("{status} {}", String::from_utf8_lossy(&body))));
+        }
+    }
+    drop(sender);
+    driver.abort();
+    Ok(latencies)
+}

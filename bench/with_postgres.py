@@ -1,0 +1,30 @@
+"""Runs a command with `--postgres URL` of an empty database in a PostgreSQL server of its own.
+
+usage: with_postgres.py PROGRAM [ARGUMENTS…]
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "conformance"))
+from stack import Postgres  # noqa: E402
+
+
+def main() -> int:
+    folder = Path(tempfile.mkdtemp(prefix="sigkeep-bench-"))
+    folder.chmod(0o755)
+    try:
+        server = Postgres(folder / "postgres")
+        try:
+            url = server.create_database("bench")
+            return subprocess.run([*sys.argv[1:], "--postgres", url]).returncode
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+sys.exit(main())
