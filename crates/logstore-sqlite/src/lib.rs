@@ -1,1 +1,222 @@
-//! stub
+//! The embedded [`LogStore`]: one SQLite file, one process.
+//!
+//! Write-ahead log with `synchronous=FULL`: a commit returns after an fsync. One connection
+//! writes; readers have their own and see the last committed state. A batch holds its log's lock
+//! in memory and opens its transaction only to commit, so that logs that share the file do not
+//! wait for each other's signatures.
+//!
+//! The lock in memory is enough because a second process cannot open the file: `<file>.lock` is
+//! held (`flock`) as long as the store lives.
+
+mod batch;
+mod error;
+mod lock;
+mod read;
+mod schema;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use logstore::row;
+use logstore::{
+    Batch, Entry, Head, LogId, LogKind, LogRecord, LogState, LogStore, Position, SearchKey,
+    StoreError,
+};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
+use tlog::{Hash, TileId};
+
+use crate::batch::SqliteBatch;
+use crate::error::unavailable;
+use crate::lock::FileLock;
+
+/// Connections that read. Reads are short; more would only fight for the same two or four cores.
+const READERS: u32 = 4;
+
+/// How long a statement waits for the file, which only a checkpoint or a backup tool can hold.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Logs in one SQLite file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    readers: SqlitePool,
+    writer: Writer,
+    /// Makes batches of one log exclude each other.
+    locks: Mutex<HashMap<LogId, LogLock>>,
+    path: PathBuf,
+    // Last: unlocks after the connections are gone.
+    _lock: Arc<FileLock>,
+}
+
+/// The one connection that writes.
+type Writer = Arc<tokio::sync::Mutex<SqliteConnection>>;
+
+/// Held from the beginning of a batch to its end.
+type LogLock = Arc<tokio::sync::Mutex<()>>;
+
+impl SqliteStore {
+    /// Opens or creates the database file at `path` and brings its schema up to date.
+    ///
+    /// Fails if another process, or another store of this one, has the file open.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        let lock = Arc::new(FileLock::acquire(path)?);
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true)
+            .statement_cache_capacity(512)
+            .disable_statement_logging();
+        let mut writer = options
+            .connect()
+            .await
+            .map_err(|error| open_failed(path, &error))?;
+        schema::migrate(&mut writer).await?;
+        schema::check_durable(&mut writer).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(BUSY_TIMEOUT)
+            .test_before_acquire(false)
+            .connect_lazy_with(options.create_if_missing(false).read_only(true));
+        Ok(Self {
+            readers,
+            writer: Arc::new(tokio::sync::Mutex::new(writer)),
+            locks: Mutex::default(),
+            path: path.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn lock_of(&self, log: LogId) -> LogLock {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(locks.entry(log).or_default())
+    }
+}
+
+fn open_failed(path: &Path, error: &sqlx::Error) -> StoreError {
+    StoreError::Unavailable(format!("cannot open {}: {error}", path.display()))
+}
+
+#[async_trait::async_trait]
+impl LogStore for SqliteStore {
+    async fn create_log(&self, log: &LogRecord) -> Result<(), StoreError> {
+        let created_ms = row::to_integer(log.created_ms)?;
+        let mut writer = self.writer.lock().await;
+        sqlx::query(
+            "INSERT INTO log (id, kind, origin, public_key, state, created_ms,
+                              size, root, timestamp_ms, signed)
+             VALUES (?, ?, ?, ?, ?, ?, 0, ?, 0, x'')",
+        )
+        .bind(log.id.0)
+        .bind(log.kind.as_str())
+        .bind(log.origin.as_str())
+        .bind(log.public_key.as_slice())
+        .bind(log.state.as_str())
+        .bind(created_ms)
+        .bind(tlog::empty_root().0.as_slice())
+        .execute(&mut *writer)
+        .await
+        .map_err(error::store)?;
+        Ok(())
+    }
+
+    async fn logs(&self) -> Result<Vec<LogRecord>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, kind, origin, public_key, state, created_ms
+             FROM log ORDER BY created_ms, id",
+        )
+        .fetch_all(&self.readers)
+        .await
+        .map_err(unavailable)?;
+        rows.iter()
+            .map(|row| {
+                Ok(LogRecord {
+                    id: LogId(row.try_get("id").map_err(error::store)?),
+                    kind: LogKind::from_row(row.try_get("kind").map_err(error::store)?)?,
+                    origin: row.try_get("origin").map_err(error::store)?,
+                    public_key: row.try_get("public_key").map_err(error::store)?,
+                    state: LogState::from_row(row.try_get("state").map_err(error::store)?)?,
+                    created_ms: row::from_integer(
+                        row.try_get("created_ms").map_err(error::store)?,
+                    )?,
+                })
+            })
+            .collect()
+    }
+
+    async fn set_state(&self, log: LogId, state: LogState) -> Result<(), StoreError> {
+        // After the batch at work: a frozen log is frozen when this returns.
+        let lock = self.lock_of(log);
+        let _held = lock.lock().await;
+        let mut writer = self.writer.lock().await;
+        let done = sqlx::query("UPDATE log SET state = ? WHERE id = ?")
+            .bind(state.as_str())
+            .bind(log.0)
+            .execute(&mut *writer)
+            .await
+            .map_err(error::store)?;
+        if done.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::NoSuchLog(log))
+        }
+    }
+
+    async fn head(&self, log: LogId) -> Result<Head, StoreError> {
+        read::head(&self.readers, log).await.map(|(head, _)| head)
+    }
+
+    async fn begin(&self, log: LogId) -> Result<Box<dyn Batch>, StoreError> {
+        let held = self.lock_of(log).lock_owned().await;
+        let (head, state) = read::head(&self.readers, log).await?;
+        Ok(Box::new(SqliteBatch {
+            log,
+            head,
+            state,
+            readers: self.readers.clone(),
+            writer: Arc::clone(&self.writer),
+            held,
+            file_lock: Arc::clone(&self._lock),
+        }))
+    }
+
+    async fn entries(&self, log: LogId, start: u64, end: u64) -> Result<Vec<Entry>, StoreError> {
+        read::entries(&self.readers, log, start, end).await
+    }
+
+    async fn index_of_leaf(&self, log: LogId, leaf: &Hash) -> Result<Option<u64>, StoreError> {
+        read::index_of_leaf(&self.readers, log, leaf).await
+    }
+
+    async fn tiles(
+        &self,
+        log: LogId,
+        ids: &[TileId],
+    ) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
+        read::tiles(&self.readers, log, ids).await
+    }
+
+    async fn search(&self, key: &SearchKey, limit: u32) -> Result<Vec<Position>, StoreError> {
+        read::search(&self.readers, key, limit).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT count(*) FROM log LIMIT 1")
+            .execute(&self.readers)
+            .await
+            .map_err(unavailable)?;
+        Ok(())
+    }
+}

@@ -15,7 +15,16 @@
 //! 4. **Honest about doubt.** If it is not known whether a commit took effect, the error is
 //!    [`StoreError::Unknown`], and nothing else ever is.
 //! 5. **Atomic for readers.** A reader that sees a head sees every entry, key and tile under it.
+//! 6. **Unique.** No two entries of a log have the same identity; a batch that would make two is
+//!    refused as a whole.
+//!
+//! Two consequences that users of a store rely on. After [`StoreError::Unknown`], the next
+//! successful [`LogStore::begin`] shows which way it went: it waits for the lock that the doubtful
+//! transaction holds for as long as that transaction may still take effect ([`LogStore::head`]
+//! does not wait, and may be too early). And dropping the future of `commit` is the same as
+//! `Unknown`.
 
+pub mod row;
 pub mod suite;
 
 use std::sync::Arc;
@@ -75,6 +84,19 @@ pub struct Head {
     /// The signed bytes that commit to size and root: a note, or a TLS-encoded STH signature.
     /// Empty until the first head of the log is signed.
     pub signed: Arc<[u8]>,
+}
+
+impl Head {
+    /// The head of a log that nothing was ever signed for.
+    #[must_use]
+    pub fn unsigned(root_of_empty_tree: Hash) -> Self {
+        Self {
+            size: 0,
+            root: root_of_empty_tree,
+            timestamp_ms: 0,
+            signed: Arc::from([]),
+        }
+    }
 }
 
 /// An entry about to be written; its index is its position after the head's size.
@@ -154,12 +176,57 @@ pub enum StoreError {
     /// Stored bytes do not have their form.
     #[error("the database holds malformed data: {0}")]
     Corrupt(String),
+    /// It did not happen, because it would break a rule: an id or identity that is taken, an entry
+    /// for a frozen log, a head that does not follow from the one before.
+    #[error("refused by the store: {0}")]
+    Refused(String),
     /// It did not happen: the connection failed, the pool was exhausted, or a statement timed out.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
     /// It may or may not have happened: the connection was lost while committing.
     #[error("the database did not say whether the commit took effect: {0}")]
     Unknown(String),
+}
+
+/// Most entries that one call of [`LogStore::entries`] returns.
+pub const MAX_ENTRIES_READ: u64 = 4096;
+
+impl Update {
+    /// Checks what every store must refuse, whatever it stores: a head that does not follow from
+    /// `head` by exactly these entries, time that runs backwards, entries for a frozen log, and
+    /// tiles of an impossible width.
+    pub fn check(&self, head: &Head, state: LogState) -> Result<(), StoreError> {
+        let refuse = |reason: String| Err(StoreError::Refused(reason));
+        let added = u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
+        if head.size.checked_add(added) != Some(self.head.size) {
+            return refuse(format!(
+                "{added} entries after {} do not make a tree of {}",
+                head.size, self.head.size
+            ));
+        }
+        if added == 0 && self.head.root != head.root {
+            return refuse(format!("another root for the same tree size {}", head.size));
+        }
+        if self.head.timestamp_ms < head.timestamp_ms {
+            return refuse(format!(
+                "time runs backwards, from {} to {} ms",
+                head.timestamp_ms, self.head.timestamp_ms
+            ));
+        }
+        if added > 0 && state == LogState::Frozen {
+            return refuse("the log is frozen".to_owned());
+        }
+        if let Some((id, hashes)) = self
+            .tiles
+            .iter()
+            .find(|(_, hashes)| !(1..=tlog::TILE_WIDTH).contains(&hashes.len()))
+        {
+            return refuse(format!("tile {id:?} of {} hashes", hashes.len()));
+        }
+        row::to_integer(self.head.size)?;
+        row::to_integer(self.head.timestamp_ms)?;
+        Ok(())
+    }
 }
 
 /// A store of logs. See the crate's documentation for the contract.
@@ -180,14 +247,15 @@ pub trait LogStore: Send + Sync + std::fmt::Debug {
     /// Begins a batch: locks the log's head.
     async fn begin(&self, log: LogId) -> Result<Box<dyn Batch>, StoreError>;
 
-    /// Entries `start..end`, in order, as far as they exist.
+    /// Entries `start..end`, in order, as far as they exist, and at most [`MAX_ENTRIES_READ`].
     async fn entries(&self, log: LogId, start: u64, end: u64) -> Result<Vec<Entry>, StoreError>;
 
     /// The index of the entry with this leaf hash.
     async fn index_of_leaf(&self, log: LogId, leaf: &Hash) -> Result<Option<u64>, StoreError>;
 
     /// Stored tiles, in the order asked for; `None` where there is none.
-    async fn tiles(&self, log: LogId, ids: &[TileId]) -> Result<Vec<Option<Vec<Hash>>>, StoreError>;
+    async fn tiles(&self, log: LogId, ids: &[TileId])
+    -> Result<Vec<Option<Vec<Hash>>>, StoreError>;
 
     /// Positions of the entries that carry a search key, oldest first, at most `limit`.
     async fn search(&self, key: &SearchKey, limit: u32) -> Result<Vec<Position>, StoreError>;
@@ -212,7 +280,7 @@ pub trait Batch: Send {
     async fn tiles(&mut self, ids: &[TileId]) -> Result<Vec<Option<Vec<Hash>>>, StoreError>;
 
     /// Writes the batch and releases the lock.
-    async fn commit(self: Box<Self>, update: Update) -> Result<(), StoreError>;
+    async fn commit(self: Box<Self>, update: Arc<Update>) -> Result<(), StoreError>;
 }
 
 /// A store that parts of the program share.

@@ -3,6 +3,10 @@
 
 mod guard;
 mod log;
+mod recent;
+mod sequence;
+mod state;
+mod view;
 
 pub use guard::{Guard, GuardError};
 pub use log::{Log, LogConfig, OpenError};

@@ -1,13 +1,17 @@
 //! A log that accepts entries and proves them.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use clock::SharedClock;
 use keys::SharedSigner;
-use logstore::{LogId, LogRecord, SharedStore};
+use logstore::{LogId, LogRecord, SharedStore, StoreError};
 use tlog::Hash;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::{AppendError, Appended, Format, Guard, SignedHead};
+use crate::sequence::{Sequencer, Waiting};
+use crate::state::State;
+use crate::view::{Tiles, View};
+use crate::{AppendError, Appended, Format, Guard, SignedHead, TreeHead};
 
 /// Bounds of a log's queue and batches.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +24,10 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { queue: 4096, batch: 1024 }
+        Self {
+            queue: 4096,
+            batch: 1024,
+        }
     }
 }
 
@@ -48,69 +55,238 @@ pub enum OpenError {
 }
 
 /// A log that accepts entries and proves them. Cheap to share; the batch loop is a task that ends
-/// with the last handle.
-#[derive(Debug)]
+/// with the last handle, after the entries that are already queued.
 pub struct Log<F: Format> {
-    _format: std::marker::PhantomData<F>,
+    shared: Arc<Shared<F>>,
+    queue: mpsc::Sender<Waiting<F>>,
+}
+
+/// What handles and the batch loop share.
+pub(crate) struct Shared<F> {
+    pub(crate) store: SharedStore,
+    pub(crate) record: LogRecord,
+    pub(crate) format: F,
+    pub(crate) signer: SharedSigner,
+    pub(crate) clock: SharedClock,
+    pub(crate) config: LogConfig,
+    pub(crate) tiles: Tiles,
+    pub(crate) refusal: OnceLock<String>,
+    view: RwLock<Arc<View>>,
+}
+
+impl<F> Shared<F> {
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn publish(&self, view: Arc<View>) {
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
+    }
+
+    /// Stops the log for good: nothing is signed until an operator has looked.
+    pub(crate) fn refuse(&self, reason: String) -> AppendError {
+        tracing::error!(log = self.record.id.0, "the log stops: {reason}");
+        metrics::gauge!("log_refusing", "log" => self.record.id.0.to_string()).set(1.0);
+        AppendError::Refused(self.refusal.get_or_init(|| reason).clone())
+    }
+}
+
+impl<F: Format> std::fmt::Debug for Log<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log")
+            .field("record", &self.shared.record)
+            .field("head", self.shared.view().head())
+            .finish_non_exhaustive()
+    }
 }
 
 impl<F: Format> Log<F> {
     /// Opens a log: loads the edge, recomputes the root, compares with the stored head and the
     /// guard, signs the empty head of a new log, and starts the batch loop.
+    ///
+    /// A guard that remembers nothing adopts the stored head, with a warning unless the log is
+    /// empty: that is what a new replica looks like. A deleted guard looks the same, which is why
+    /// the way out of a refused roll-back is to delete it.
     pub async fn open(
-        _store: SharedStore,
-        _record: LogRecord,
-        _format: F,
-        _signer: SharedSigner,
-        _guard: Guard,
-        _clock: SharedClock,
-        _config: LogConfig,
+        store: SharedStore,
+        record: LogRecord,
+        format: F,
+        signer: SharedSigner,
+        guard: Guard,
+        clock: SharedClock,
+        config: LogConfig,
     ) -> Result<Arc<Self>, OpenError> {
-        unimplemented!()
+        if signer.public_key().spki_der() != record.public_key {
+            return Err(OpenError::WrongKey { log: record.id });
+        }
+        let state = State::open(&store, &record, &format, &signer, guard, &clock).await?;
+        let (queue, receiver) = mpsc::channel(config.queue.max(1));
+        let shared = Arc::new(Shared {
+            tiles: Tiles::new(Arc::clone(&store), record.id),
+            store,
+            record,
+            format,
+            signer,
+            clock,
+            config,
+            refusal: OnceLock::new(),
+            view: RwLock::new(Arc::clone(state.view())),
+        });
+        tokio::spawn(Sequencer::new(Arc::clone(&shared), state, receiver).run());
+        Ok(Arc::new(Self { shared, queue }))
     }
 
-    /// The log.
+    /// The log, as it was when opened.
     #[must_use]
     pub fn record(&self) -> &LogRecord {
-        unimplemented!()
+        &self.shared.record
     }
 
     /// How it writes leaves and heads.
     #[must_use]
     pub fn format(&self) -> &F {
-        unimplemented!()
+        &self.shared.format
     }
 
     /// The key that signs its heads.
     #[must_use]
     pub fn signer(&self) -> &SharedSigner {
-        unimplemented!()
+        &self.shared.signer
     }
 
     /// Appends an entry and waits until it is durable and covered by a signed head.
-    pub async fn append(&self, _pending: F::Pending) -> Result<Appended, AppendError> {
-        unimplemented!()
+    ///
+    /// Dropping the future does not take the entry back.
+    pub async fn append(&self, pending: F::Pending) -> Result<Appended, AppendError> {
+        if let Some(reason) = self.refusal() {
+            return Err(AppendError::Refused(reason));
+        }
+        let identity = self.shared.format.identity(&pending);
+        let (answer, answered) = oneshot::channel();
+        self.queue.try_send(Waiting { identity, pending, answer }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                metrics::counter!("log_overloaded_total", "log" => self.shared.record.id.0.to_string())
+                    .increment(1);
+                AppendError::Overloaded
+            }
+            mpsc::error::TrySendError::Closed(_) => ended(),
+        })?;
+        let placed = answered.await.map_err(|_| ended())??;
+
+        let view = placed.view;
+        let head = view.head();
+        let unavailable = |error: StoreError| AppendError::Unavailable(error.to_string());
+        let leaf_hash = match placed.leaf_hash {
+            Some(leaf_hash) => leaf_hash,
+            None => self
+                .shared
+                .tiles
+                .leaf(&view, placed.index)
+                .await
+                .map_err(unavailable)?,
+        };
+        let plan = tlog::inclusion(placed.index, head.size)
+            .ok_or_else(|| AppendError::Unavailable("an entry beyond its own head".to_owned()))?;
+        let proof = self
+            .shared
+            .tiles
+            .prove(&view, head.size, &plan)
+            .await
+            .map_err(unavailable)?;
+        // A proof that does not verify must not leave: it means that stored tiles are damaged.
+        tlog::verify_inclusion(placed.index, head.size, &leaf_hash, &proof, &head.root).map_err(
+            |error| {
+                self.shared.refuse(format!(
+                    "the inclusion proof of entry {} does not verify ({error}): the stored tiles \
+                     are damaged; run fsck",
+                    placed.index
+                ))
+            },
+        )?;
+        Ok(Appended {
+            index: placed.index,
+            timestamp_ms: placed.timestamp_ms,
+            duplicate: placed.duplicate,
+            leaf_hash,
+            head: Arc::clone(&view.signed),
+            proof,
+        })
     }
 
     /// The newest committed head, whoever committed it.
     pub async fn head(&self) -> Result<Arc<SignedHead>, logstore::StoreError> {
-        unimplemented!()
+        // Before the read: the view may move on while the store answers, never the store behind it.
+        let view = self.shared.view();
+        let head = self.shared.store.head(self.shared.record.id).await?;
+        let known = view.head();
+        if head.size < known.size || (head.size == known.size && head.root != known.root) {
+            let reason = crate::state::rolled_back(
+                &self.shared.record,
+                (head.size, head.root),
+                (known.size, known.root),
+                "this process",
+            );
+            self.shared.refuse(reason.clone());
+            return Err(StoreError::Corrupt(reason));
+        }
+        if head.signed == view.signed.signed {
+            return Ok(Arc::clone(&view.signed));
+        }
+        Ok(Arc::new(SignedHead {
+            head: TreeHead {
+                size: head.size,
+                root: head.root,
+                timestamp_ms: head.timestamp_ms,
+            },
+            signed: head.signed,
+        }))
     }
 
     /// Inclusion proof of leaf `index` in the tree of `size` leaves; `None` unless
     /// `index < size <= ` the newest size.
-    pub async fn inclusion_proof(&self, _index: u64, _size: u64) -> Result<Option<Vec<Hash>>, logstore::StoreError> {
-        unimplemented!()
+    pub async fn inclusion_proof(
+        &self,
+        index: u64,
+        size: u64,
+    ) -> Result<Option<Vec<Hash>>, logstore::StoreError> {
+        let Some(plan) = tlog::inclusion(index, size) else {
+            return Ok(None);
+        };
+        self.prove(size, &plan).await
     }
 
     /// Consistency proof between two sizes; `None` unless `old <= new <= ` the newest size.
-    pub async fn consistency_proof(&self, _old: u64, _new: u64) -> Result<Option<Vec<Hash>>, logstore::StoreError> {
-        unimplemented!()
+    pub async fn consistency_proof(
+        &self,
+        old: u64,
+        new: u64,
+    ) -> Result<Option<Vec<Hash>>, logstore::StoreError> {
+        let Some(plan) = tlog::consistency(old, new) else {
+            return Ok(None);
+        };
+        self.prove(new, &plan).await
+    }
+
+    async fn prove(
+        &self,
+        size: u64,
+        plan: &tlog::Plan,
+    ) -> Result<Option<Vec<Hash>>, logstore::StoreError> {
+        let view = self.shared.view();
+        // The view lags only behind other writers.
+        if size > view.head().size && size > self.head().await?.head.size {
+            return Ok(None);
+        }
+        self.shared.tiles.prove(&view, size, plan).await.map(Some)
     }
 
     /// Why the log has stopped itself, if it has.
     #[must_use]
     pub fn refusal(&self) -> Option<String> {
-        unimplemented!()
+        self.shared.refusal.get().cloned()
     }
+}
+
+fn ended() -> AppendError {
+    AppendError::Unavailable("the log's batch loop has ended".to_owned())
 }

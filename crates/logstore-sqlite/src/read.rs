@@ -1,0 +1,194 @@
+//! Reading: every statement sees one committed state.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use logstore::row;
+use logstore::{
+    Entry, Head, Known, LogId, LogState, MAX_ENTRIES_READ, Position, SearchKey, StoreError,
+};
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::{AssertSqlSafe, Row as _};
+use tlog::{Hash, TileId};
+
+use crate::error;
+
+/// Identities looked up by one statement.
+const KNOWN_CHUNK: usize = 128;
+
+pub(crate) async fn head(readers: &SqlitePool, log: LogId) -> Result<(Head, LogState), StoreError> {
+    let row = sqlx::query("SELECT size, root, timestamp_ms, signed, state FROM log WHERE id = ?")
+        .bind(log.0)
+        .fetch_optional(readers)
+        .await
+        .map_err(error::store)?
+        .ok_or(StoreError::NoSuchLog(log))?;
+    let get = || -> Result<_, sqlx::Error> {
+        Ok((
+            row.try_get::<i64, _>("size")?,
+            row.try_get::<&[u8], _>("root")?,
+            row.try_get::<i64, _>("timestamp_ms")?,
+            row.try_get::<&[u8], _>("signed")?,
+            row.try_get::<&str, _>("state")?,
+        ))
+    };
+    let (size, root, timestamp_ms, signed, state) = get().map_err(error::store)?;
+    let head = Head {
+        size: row::from_integer(size)?,
+        root: row::hash(root)?,
+        timestamp_ms: row::from_integer(timestamp_ms)?,
+        signed: Arc::from(signed),
+    };
+    Ok((head, LogState::from_row(state)?))
+}
+
+pub(crate) async fn entries(
+    readers: &SqlitePool,
+    log: LogId,
+    start: u64,
+    end: u64,
+) -> Result<Vec<Entry>, StoreError> {
+    let end = end.min(start.saturating_add(MAX_ENTRIES_READ));
+    let rows = sqlx::query(
+        "SELECT idx, identity, leaf_hash, timestamp_ms, body, extra
+         FROM entry WHERE log = ? AND idx >= ? AND idx < ? ORDER BY idx",
+    )
+    .bind(log.0)
+    .bind(row::to_bound(start))
+    .bind(row::to_bound(end))
+    .fetch_all(readers)
+    .await
+    .map_err(error::store)?;
+    rows.iter().map(entry).collect()
+}
+
+fn entry(row: &SqliteRow) -> Result<Entry, StoreError> {
+    let get = || -> Result<_, sqlx::Error> {
+        Ok((
+            row.try_get::<i64, _>("idx")?,
+            row.try_get::<&[u8], _>("identity")?,
+            row.try_get::<Option<&[u8]>, _>("leaf_hash")?,
+            row.try_get::<i64, _>("timestamp_ms")?,
+            row.try_get::<Vec<u8>, _>("body")?,
+            row.try_get::<Vec<u8>, _>("extra")?,
+        ))
+    };
+    let (index, identity, leaf_hash, timestamp_ms, body, extra) = get().map_err(error::store)?;
+    Ok(Entry {
+        index: row::from_integer(index)?,
+        leaf_hash: row::hash(leaf_hash.unwrap_or(identity))?,
+        timestamp_ms: row::from_integer(timestamp_ms)?,
+        body,
+        extra,
+    })
+}
+
+pub(crate) async fn index_of_leaf(
+    readers: &SqlitePool,
+    log: LogId,
+    leaf: &Hash,
+) -> Result<Option<u64>, StoreError> {
+    let index: Option<i64> = sqlx::query(
+        "SELECT min(idx) FROM (
+             SELECT idx FROM entry WHERE log = ?1 AND identity = ?2 AND leaf_hash IS NULL
+             UNION ALL
+             SELECT idx FROM entry WHERE log = ?1 AND leaf_hash = ?2)",
+    )
+    .bind(log.0)
+    .bind(leaf.0.as_slice())
+    .fetch_one(readers)
+    .await
+    .and_then(|row| row.try_get(0))
+    .map_err(error::store)?;
+    index.map(row::from_integer).transpose()
+}
+
+pub(crate) async fn known(
+    readers: &SqlitePool,
+    log: LogId,
+    identities: &[Hash],
+) -> Result<Vec<Known>, StoreError> {
+    let mut found = Vec::new();
+    for chunk in identities.chunks(KNOWN_CHUNK) {
+        let mut sql = String::from(
+            "SELECT identity, idx, timestamp_ms FROM entry WHERE log = ? AND identity IN (?",
+        );
+        for _ in 1..chunk.len() {
+            sql.push_str(",?");
+        }
+        sql.push(')');
+        // Only question marks were added.
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(log.0);
+        for identity in chunk {
+            query = query.bind(identity.0.as_slice());
+        }
+        for row in query.fetch_all(readers).await.map_err(error::store)? {
+            found.push(Known {
+                identity: row::hash(row.try_get(0).map_err(error::store)?)?,
+                index: row::from_integer(row.try_get(1).map_err(error::store)?)?,
+                timestamp_ms: row::from_integer(row.try_get(2).map_err(error::store)?)?,
+            });
+        }
+    }
+    Ok(found)
+}
+
+pub(crate) async fn tiles(
+    readers: &SqlitePool,
+    log: LogId,
+    ids: &[TileId],
+) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
+    let mut tiles = Vec::with_capacity(ids.len());
+    if ids.is_empty() {
+        return Ok(tiles);
+    }
+    let mut connection = readers.acquire().await.map_err(error::unavailable)?;
+    for id in ids {
+        let row = sqlx::query("SELECT hashes FROM tile WHERE log = ? AND level = ? AND idx = ?")
+            .bind(log.0)
+            .bind(i64::from(id.level))
+            .bind(row::to_bound(id.index))
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(error::store)?;
+        let hashes = row
+            .map(|row| row::tile_from_bytes(row.try_get(0).map_err(error::store)?))
+            .transpose()?;
+        tiles.push(hashes);
+    }
+    Ok(tiles)
+}
+
+pub(crate) async fn search(
+    readers: &SqlitePool,
+    key: &SearchKey,
+    limit: u32,
+) -> Result<Vec<Position>, StoreError> {
+    let rows =
+        sqlx::query("SELECT log, idx FROM search_key WHERE key = ? ORDER BY log, idx LIMIT ?")
+            .bind(key.as_slice())
+            .bind(i64::from(limit))
+            .fetch_all(readers)
+            .await
+            .map_err(error::store)?;
+    rows.iter()
+        .map(|row| {
+            Ok(Position {
+                log: LogId(row.try_get(0).map_err(error::store)?),
+                index: row::from_integer(row.try_get(1).map_err(error::store)?)?,
+            })
+        })
+        .collect()
+}
+
+/// `(?,?,?),(?,?,?)…`: placeholders for `rows` rows of `columns` columns.
+pub(crate) fn placeholders(rows: usize, columns: usize) -> String {
+    let one = format!("({})", vec!["?"; columns].join(","));
+    let mut all = String::with_capacity(rows * (one.len() + 1));
+    for row in 0..rows {
+        let separator = if row == 0 { "" } else { "," };
+        // Writing to a string does not fail.
+        let _ = write!(all, "{separator}{one}");
+    }
+    all
+}

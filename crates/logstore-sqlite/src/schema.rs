@@ -1,0 +1,58 @@
+//! The schema, embedded, and what the connection must promise.
+
+use logstore::StoreError;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Row as _, SqlSafeStr as _, SqliteConnection};
+
+use crate::error;
+
+/// Every migration ever released, in order; a released one never changes.
+const MIGRATIONS: [(i64, &str, &str); 1] = [(
+    1,
+    "log store",
+    include_str!("../../../migrations/sqlite/0001_log_store.sql"),
+)];
+
+/// Brings the schema up to date. Refuses a database that a newer version wrote.
+pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let migrations = MIGRATIONS
+        .map(|(version, name, sql)| {
+            Migration::new(
+                version,
+                name.into(),
+                MigrationType::Simple,
+                sql.into_sql_str(),
+                false,
+            )
+        })
+        .to_vec();
+    Migrator::with_migrations(migrations)
+        .run_direct(None, connection, false)
+        .await
+        .map_err(|error| {
+            StoreError::Unavailable(format!("cannot bring the schema up to date: {error}"))
+        })
+}
+
+/// Checks that the settings that durability rests on took effect.
+pub(crate) async fn check_durable(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let journal: String = sqlx::query("PRAGMA journal_mode")
+        .fetch_one(&mut *connection)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(error::store)?;
+    let synchronous: i64 = sqlx::query("PRAGMA synchronous")
+        .fetch_one(&mut *connection)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(error::store)?;
+    // 2 is FULL: the write-ahead log is synced before a commit returns.
+    if journal.eq_ignore_ascii_case("wal") && synchronous >= 2 {
+        Ok(())
+    } else {
+        Err(StoreError::Unavailable(format!(
+            "SQLite would not use a synchronous write-ahead log here (journal_mode={journal}, \
+             synchronous={synchronous}): a local file system is needed"
+        )))
+    }
+}

@@ -1,0 +1,93 @@
+//! How the contract's types are written in rows: what every SQL store shares.
+
+use tlog::{Hash, TILE_WIDTH};
+
+use crate::{LogKind, LogState, StoreError};
+
+impl LogKind {
+    /// The name of the kind in configuration and rows.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ct => "ct",
+            Self::RekorV1 => "rekor-v1",
+            Self::RekorV2 => "rekor-v2",
+        }
+    }
+
+    /// The kind that a row names.
+    pub fn from_row(name: &str) -> Result<Self, StoreError> {
+        match name {
+            "ct" => Ok(Self::Ct),
+            "rekor-v1" => Ok(Self::RekorV1),
+            "rekor-v2" => Ok(Self::RekorV2),
+            other => Err(StoreError::Corrupt(format!(
+                "unknown kind of log {other:?}"
+            ))),
+        }
+    }
+}
+
+impl LogState {
+    /// The name of the state in rows.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Frozen => "frozen",
+        }
+    }
+
+    /// The state that a row names.
+    pub fn from_row(name: &str) -> Result<Self, StoreError> {
+        match name {
+            "active" => Ok(Self::Active),
+            "frozen" => Ok(Self::Frozen),
+            other => Err(StoreError::Corrupt(format!(
+                "unknown state of a log {other:?}"
+            ))),
+        }
+    }
+}
+
+/// A number as SQL's signed 64-bit integer; numbers of 2^63 and more are refused.
+pub fn to_integer(number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number)
+        .map_err(|_| StoreError::Refused(format!("{number} does not fit a 64-bit signed integer")))
+}
+
+/// A bound of a range as SQL's signed 64-bit integer. Nothing is stored beyond 2^63, so larger
+/// bounds mean the same as the largest.
+#[must_use]
+pub fn to_bound(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number that must not be negative.
+pub fn from_integer(number: i64) -> Result<u64, StoreError> {
+    u64::try_from(number).map_err(|_| StoreError::Corrupt(format!("negative number {number}")))
+}
+
+/// A hash.
+pub fn hash(bytes: &[u8]) -> Result<Hash, StoreError> {
+    Hash::try_from(bytes)
+        .map_err(|_| StoreError::Corrupt(format!("a hash of {} bytes", bytes.len())))
+}
+
+/// A tile's hashes, side by side.
+#[must_use]
+pub fn tile_to_bytes(hashes: &[Hash]) -> Vec<u8> {
+    hashes.iter().flat_map(|hash| hash.0).collect()
+}
+
+/// The hashes of a tile: 1 to 256.
+pub fn tile_from_bytes(bytes: &[u8]) -> Result<Vec<Hash>, StoreError> {
+    let width = bytes.len() / 32;
+    if bytes.len() % 32 != 0 || !(1..=TILE_WIDTH).contains(&width) {
+        return Err(StoreError::Corrupt(format!(
+            "a tile of {} bytes",
+            bytes.len()
+        )));
+    }
+    bytes.chunks_exact(32).map(hash).collect()
+}

@@ -1,0 +1,476 @@
+//! The batch loop.
+//!
+//! One batch, and what a crash means at each point:
+//!
+//! 1. Take what is queued; lock the head; catch up. *Crash: nothing happened.*
+//! 2. Sort out duplicates, give the rest their indices, sign the new head. *Crash: a signature
+//!    that nobody saw is forgotten; the same size may get another root, but never a second
+//!    published one.*
+//! 3. Commit. *Crash: the entries are there or not; nobody was told either way.*
+//! 4. Write the guard, then answer. *Crash before the guard: the database is ahead of it, which is
+//!    allowed. After: as if all answers were lost on the way.*
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use logstore::{Batch, Known, LogState, NewEntry, StoreError, Update};
+use tlog::Hash;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::log::Shared;
+use crate::recent::Recent;
+use crate::state::{self, State, SyncError};
+use crate::view::{Tile, View};
+use crate::{AppendError, Format, TreeHead};
+
+/// Bytes of entries after which a batch is closed: what one statement carries stays small.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// How long an interrupted commit is pursued before its waiters are told that it is unknown.
+const RESOLVE_FOR: Duration = Duration::from_secs(10);
+
+/// Pauses between attempts to reach the store grow from this.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// Attempts to begin a batch: a connection that died while idle is noticed by the first.
+const BEGIN_ATTEMPTS: u32 = 3;
+
+/// A submission in the queue.
+pub(crate) struct Waiting<F: Format> {
+    pub(crate) identity: Hash,
+    pub(crate) pending: F::Pending,
+    pub(crate) answer: oneshot::Sender<Result<Placed, AppendError>>,
+}
+
+/// Where a submission ended up, and a committed state that holds it.
+pub(crate) struct Placed {
+    pub(crate) index: u64,
+    pub(crate) timestamp_ms: u64,
+    pub(crate) duplicate: bool,
+    /// `None`: to be looked up.
+    pub(crate) leaf_hash: Option<Hash>,
+    pub(crate) view: Arc<View>,
+}
+
+/// A submission that got an index in the batch at work, and those that are equal to it.
+struct Assigned {
+    identity: Hash,
+    leaf_hash: Hash,
+    index: u64,
+    answers: Vec<oneshot::Sender<Result<Placed, AppendError>>>,
+}
+
+/// How a commit ended.
+enum Outcome {
+    /// The batch is durable.
+    Committed,
+    /// It did not take effect as planned, or others went on from it; these are in the log.
+    Overtaken(Vec<Known>),
+}
+
+pub(crate) struct Sequencer<F: Format> {
+    shared: Arc<Shared<F>>,
+    state: State,
+    recent: Recent,
+    queue: mpsc::Receiver<Waiting<F>>,
+    /// Taken from the queue, but left over by a full batch.
+    carry: VecDeque<Waiting<F>>,
+    label: String,
+}
+
+impl<F: Format> Sequencer<F> {
+    pub(crate) fn new(
+        shared: Arc<Shared<F>>,
+        state: State,
+        queue: mpsc::Receiver<Waiting<F>>,
+    ) -> Self {
+        let label = shared.record.id.0.to_string();
+        Self {
+            shared,
+            state,
+            recent: Recent::new(),
+            queue,
+            carry: VecDeque::new(),
+            label,
+        }
+    }
+
+    /// Runs until the last handle is gone and the queue is empty.
+    pub(crate) async fn run(mut self) {
+        let limit = self.shared.config.batch.max(1);
+        let mut taken = Vec::new();
+        loop {
+            if self.carry.is_empty() {
+                // Idle: a lone entry starts a batch at once. Busy: whatever gathered meanwhile.
+                if self.queue.recv_many(&mut taken, limit).await == 0 {
+                    return;
+                }
+                self.carry.extend(taken.drain(..));
+            }
+            while self.carry.len() < limit
+                && let Ok(waiting) = self.queue.try_recv()
+            {
+                self.carry.push_back(waiting);
+            }
+            metrics::gauge!("log_queue_entries", "log" => self.label.clone()).set(f64::from(
+                u32::try_from(self.queue.len()).unwrap_or(u32::MAX),
+            ));
+            self.batch().await;
+        }
+    }
+
+    /// One batch. Everything taken from `carry` is answered.
+    async fn batch(&mut self) {
+        let mut batch = match self.begin().await {
+            Ok(batch) => batch,
+            Err(error) => return self.fail_all(&error),
+        };
+        if batch.state() == LogState::Frozen {
+            drop(batch);
+            return self.fail_all(&AppendError::Frozen);
+        }
+        let known = match self.known(batch.as_mut()).await {
+            Ok(known) => known,
+            Err(error) => return self.fail_all(&unavailable(&error)),
+        };
+        let timestamp_ms = state::time(&self.shared.clock, &self.shared.record, batch.head());
+        let (entries, assigned) = self.assign(&known, batch.head().size, timestamp_ms);
+        if entries.is_empty() {
+            return;
+        }
+        if let Err((error, assigned)) = self.append(batch, entries, assigned, timestamp_ms).await {
+            metrics::counter!("log_failed_entries_total", "log" => self.label.clone())
+                .increment(assigned.len() as u64);
+            for answer in assigned.into_iter().flat_map(|assigned| assigned.answers) {
+                // A caller that has gone needs no answer, here and below.
+                let _ = answer.send(Err(error.clone()));
+            }
+        }
+    }
+
+    /// Locks the head and catches up with it.
+    async fn begin(&mut self) -> Result<Box<dyn Batch>, AppendError> {
+        let mut pause = FIRST_PAUSE;
+        let mut attempt = 1;
+        loop {
+            if let Some(reason) = self.shared.refusal.get() {
+                return Err(AppendError::Refused(reason.clone()));
+            }
+            let error = match self.shared.store.begin(self.shared.record.id).await {
+                Ok(mut batch) => match self.catch_up(batch.as_mut()).await {
+                    Ok(()) => return Ok(batch),
+                    Err(SyncError::Refuse(reason)) => return Err(self.shared.refuse(reason)),
+                    Err(SyncError::Store(error)) => error,
+                },
+                Err(error) => error,
+            };
+            if attempt == BEGIN_ATTEMPTS {
+                tracing::warn!(log = self.shared.record.id.0, %error, "no batch could begin");
+                return Err(unavailable(&error));
+            }
+            attempt += 1;
+            tokio::time::sleep(pause).await;
+            pause *= 4;
+        }
+    }
+
+    async fn catch_up(&mut self, batch: &mut dyn Batch) -> Result<(), SyncError> {
+        if self.state.catch_up(&self.shared.record, batch).await? {
+            self.shared.publish(Arc::clone(self.state.view()));
+        }
+        Ok(())
+    }
+
+    /// Which of the queued submissions are in the log already.
+    async fn known(&mut self, batch: &mut dyn Batch) -> Result<HashMap<Hash, Known>, StoreError> {
+        let limit = self.shared.config.batch.max(1);
+        let mut known = HashMap::new();
+        let mut unknown = Vec::new();
+        for waiting in self.carry.iter().take(limit) {
+            match self.recent.get(&waiting.identity) {
+                Some(recent) => {
+                    known.insert(waiting.identity, *recent);
+                }
+                None => unknown.push(waiting.identity),
+            }
+        }
+        unknown.sort_unstable();
+        unknown.dedup();
+        if !unknown.is_empty() {
+            let found = batch.known(&unknown).await?;
+            known.extend(found.into_iter().map(|found| (found.identity, found)));
+        }
+        Ok(known)
+    }
+
+    /// Answers duplicates of what is in the log, and gives the others their places.
+    fn assign(
+        &mut self,
+        known: &HashMap<Hash, Known>,
+        first: u64,
+        timestamp_ms: u64,
+    ) -> (Vec<NewEntry>, Vec<Assigned>) {
+        let limit = self.shared.config.batch.max(1);
+        let mut entries: Vec<NewEntry> = Vec::new();
+        let mut assigned: Vec<Assigned> = Vec::new();
+        let mut places: HashMap<Hash, usize> = HashMap::new();
+        let mut bytes = 0;
+        let mut index = first;
+        for _ in 0..limit {
+            if bytes >= BATCH_BYTES {
+                break;
+            }
+            let Some(Waiting {
+                identity,
+                pending,
+                answer,
+            }) = self.carry.pop_front()
+            else {
+                break;
+            };
+            if let Some(known) = known.get(&identity) {
+                let _ = answer.send(Ok(self.duplicate(known)));
+            } else if let Some(first) = places
+                .get(&identity)
+                .and_then(|place| assigned.get_mut(*place))
+            {
+                first.answers.push(answer);
+            } else {
+                let entry = self.shared.format.entry(pending, index, timestamp_ms);
+                bytes += entry.body.len() + entry.extra.len();
+                places.insert(identity, assigned.len());
+                let leaf_hash = entry.leaf_hash;
+                assigned.push(Assigned {
+                    identity,
+                    leaf_hash,
+                    index,
+                    answers: vec![answer],
+                });
+                entries.push(entry);
+                index += 1;
+            }
+        }
+        (entries, assigned)
+    }
+
+    fn duplicate(&self, known: &Known) -> Placed {
+        Placed {
+            index: known.index,
+            timestamp_ms: known.timestamp_ms,
+            duplicate: true,
+            leaf_hash: None,
+            view: Arc::clone(self.state.view()),
+        }
+    }
+
+    /// Signs, commits and answers.
+    async fn append(
+        &mut self,
+        batch: Box<dyn Batch>,
+        entries: Vec<NewEntry>,
+        assigned: Vec<Assigned>,
+        timestamp_ms: u64,
+    ) -> Result<(), (AppendError, Vec<Assigned>)> {
+        let started = Instant::now();
+        let leaves = entries.iter().map(|entry| entry.leaf_hash);
+        let (edge, filled, mut tiles) = state::grow(self.state.view().edge.clone(), leaves);
+        let head = TreeHead {
+            size: edge.size(),
+            root: edge.root(),
+            timestamp_ms,
+        };
+        let signed = match state::sign(&self.shared.format, &self.shared.signer, &head).await {
+            Ok(signed) => signed,
+            Err(error) => {
+                tracing::warn!(log = self.shared.record.id.0, %error, "a head was not signed");
+                return Err((AppendError::Unavailable(error.to_string()), assigned));
+            }
+        };
+        let view_tiles: HashMap<_, _> = filled
+            .iter()
+            .map(|(id, tile)| (*id, Tile::from(tile.as_slice())))
+            .collect();
+        tiles.extend(filled);
+        let update = Arc::new(Update {
+            entries,
+            tiles,
+            head: state::to_store(&signed),
+        });
+        let view = Arc::new(View {
+            signed: Arc::new(signed),
+            edge,
+            filled: view_tiles,
+        });
+
+        match self.commit(batch, &update, &assigned).await {
+            Ok(Outcome::Committed) => {
+                if let Err(error) = self
+                    .state
+                    .advance(&self.shared.record, Arc::clone(&view))
+                    .await
+                {
+                    // Committed, but a roll-back behind it would not be noticed: stop.
+                    let reason = format!("{error}; nothing is signed without a roll-back guard");
+                    return Err((self.shared.refuse(reason), assigned));
+                }
+                self.shared.tiles.remember(&view.filled).await;
+                self.shared.publish(Arc::clone(&view));
+                self.meter(assigned.len(), started);
+                for assigned in assigned {
+                    self.recent.insert(known_at(&assigned, timestamp_ms));
+                    answer(assigned, timestamp_ms, &view);
+                }
+                Ok(())
+            }
+            Ok(Outcome::Overtaken(known)) => self.settle(&known, assigned, timestamp_ms),
+            Err(error) => Err((error, assigned)),
+        }
+    }
+
+    /// Commits, and pursues a commit whose outcome is not known until it is.
+    async fn commit(
+        &mut self,
+        mut batch: Box<dyn Batch>,
+        update: &Arc<Update>,
+        assigned: &[Assigned],
+    ) -> Result<Outcome, AppendError> {
+        let base = batch.head().clone();
+        let started = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let mut error = match batch.commit(Arc::clone(update)).await {
+                Ok(()) => return Ok(Outcome::Committed),
+                Err(StoreError::HeadMoved) => {
+                    return Err(self.shared.refuse(
+                        "the log's head changed while its lock was held: something else writes \
+                         to the database"
+                            .to_owned(),
+                    ));
+                }
+                Err(error @ (StoreError::Unavailable(_) | StoreError::Unknown(_))) => error,
+                Err(error) => {
+                    tracing::error!(log = self.shared.record.id.0, %error, "a batch was refused");
+                    return Err(unavailable(&error));
+                }
+            };
+            metrics::counter!("log_interrupted_commits_total", "log" => self.label.clone())
+                .increment(1);
+            tracing::warn!(log = self.shared.record.id.0, %error, "a commit was interrupted");
+            // Before anything else, the head, under the lock: whoever holds it may still commit.
+            batch = loop {
+                match self.shared.store.begin(self.shared.record.id).await {
+                    Ok(batch) => break batch,
+                    Err(again) => error = again,
+                }
+                if started.elapsed() > RESOLVE_FOR {
+                    // The next batch will find out; these waiters cannot be told more than this.
+                    return Err(unavailable(&error));
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(1));
+            };
+            if *batch.head() == update.head {
+                return Ok(Outcome::Committed);
+            }
+            if *batch.head() != base {
+                return self.overtaken(batch.as_mut(), assigned).await;
+            }
+            if started.elapsed() > RESOLVE_FOR || batch.state() == LogState::Frozen {
+                return Err(unavailable(&error));
+            }
+            // It did not happen, and the lock is held again: the same bytes, the same signature.
+        }
+    }
+
+    /// Somebody else has moved the head since the interrupted commit: what of it is in the log?
+    async fn overtaken(
+        &mut self,
+        batch: &mut dyn Batch,
+        assigned: &[Assigned],
+    ) -> Result<Outcome, AppendError> {
+        match self.catch_up(batch).await {
+            Ok(()) => {}
+            Err(SyncError::Refuse(reason)) => return Err(self.shared.refuse(reason)),
+            Err(SyncError::Store(error)) => return Err(unavailable(&error)),
+        }
+        let mut identities: Vec<Hash> = assigned.iter().map(|assigned| assigned.identity).collect();
+        identities.sort_unstable();
+        batch
+            .known(&identities)
+            .await
+            .map(Outcome::Overtaken)
+            .map_err(|error| unavailable(&error))
+    }
+
+    /// Answers the waiters of an overtaken batch, each according to what is in the log.
+    fn settle(
+        &mut self,
+        known: &[Known],
+        assigned: Vec<Assigned>,
+        timestamp_ms: u64,
+    ) -> Result<(), (AppendError, Vec<Assigned>)> {
+        let known: HashMap<Hash, Known> =
+            known.iter().map(|known| (known.identity, *known)).collect();
+        let view = Arc::clone(self.state.view());
+        let mut lost = Vec::new();
+        for assigned in assigned {
+            match known.get(&assigned.identity) {
+                Some(found) if *found == known_at(&assigned, timestamp_ms) => {
+                    answer(assigned, timestamp_ms, &view);
+                }
+                Some(found) => {
+                    for answer in assigned.answers {
+                        let _ = answer.send(Ok(self.duplicate(found)));
+                    }
+                }
+                None => lost.push(assigned),
+            }
+        }
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let error = AppendError::Unavailable("the database lost the connection".to_owned());
+        Err((error, lost))
+    }
+
+    fn fail_all(&mut self, error: &AppendError) {
+        for waiting in self.carry.drain(..) {
+            let _ = waiting.answer.send(Err(error.clone()));
+        }
+    }
+
+    fn meter(&self, entries: usize, started: Instant) {
+        metrics::histogram!("log_batch_entries", "log" => self.label.clone())
+            .record(f64::from(u32::try_from(entries).unwrap_or(u32::MAX)));
+        metrics::histogram!("log_commit_seconds", "log" => self.label.clone())
+            .record(started.elapsed());
+        metrics::counter!("log_entries_total", "log" => self.label.clone())
+            .increment(entries as u64);
+    }
+}
+
+fn known_at(assigned: &Assigned, timestamp_ms: u64) -> Known {
+    Known {
+        identity: assigned.identity,
+        index: assigned.index,
+        timestamp_ms,
+    }
+}
+
+/// Answers the first submission, and its equals as duplicates of it.
+fn answer(assigned: Assigned, timestamp_ms: u64, view: &Arc<View>) {
+    for (position, answer) in assigned.answers.into_iter().enumerate() {
+        let _ = answer.send(Ok(Placed {
+            index: assigned.index,
+            timestamp_ms,
+            duplicate: position > 0,
+            leaf_hash: Some(assigned.leaf_hash),
+            view: Arc::clone(view),
+        }));
+    }
+}
+
+fn unavailable(error: &StoreError) -> AppendError {
+    AppendError::Unavailable(error.to_string())
+}

@@ -1,0 +1,163 @@
+//! One committed state of a tree, and proofs from it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use logstore::{Batch, LogId, SharedStore, StoreError};
+use tlog::{Edge, Hash, Plan, TILE_WIDTH, TileId};
+
+use crate::{SignedHead, TreeHead};
+
+/// A tile in memory, shared.
+pub(crate) type Tile = Arc<[Hash]>;
+
+/// Full tiles kept in memory: 2048 of 8 KiB are 16 MiB, which covers half a million leaves.
+const CACHED_TILES: u64 = 2048;
+
+/// One committed state: its signed head, its edge, and the tiles that its batch filled. Proofs for
+/// the entries of that batch need nothing else.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) signed: Arc<SignedHead>,
+    pub(crate) edge: Edge,
+    pub(crate) filled: HashMap<TileId, Tile>,
+}
+
+impl View {
+    pub(crate) fn head(&self) -> &TreeHead {
+        &self.signed.head
+    }
+}
+
+/// Reads tiles; remembers full ones, which never change.
+#[derive(Debug)]
+pub(crate) struct Tiles {
+    store: SharedStore,
+    log: LogId,
+    full: moka::future::Cache<TileId, Tile>,
+}
+
+impl Tiles {
+    pub(crate) fn new(store: SharedStore, log: LogId) -> Self {
+        Self {
+            store,
+            log,
+            full: moka::future::Cache::new(CACHED_TILES),
+        }
+    }
+
+    /// Remembers tiles that a batch filled.
+    pub(crate) async fn remember(&self, filled: &HashMap<TileId, Tile>) {
+        for (id, tile) in filled {
+            self.full.insert(*id, Arc::clone(tile)).await;
+        }
+    }
+
+    /// Tiles of which at least the hashes that exist in the tree of `size` leaves are present.
+    async fn fetch(
+        &self,
+        view: &View,
+        size: u64,
+        ids: &[TileId],
+    ) -> Result<HashMap<TileId, Tile>, StoreError> {
+        let mut tiles = HashMap::with_capacity(ids.len());
+        let mut missing = Vec::new();
+        for id in ids {
+            // The edge of an older view may be too short for a larger tree.
+            let edge = if view.head().size >= size {
+                view.edge.tile(*id)
+            } else {
+                None
+            };
+            if let Some(edge) = edge {
+                tiles.insert(*id, Arc::from(edge));
+            } else if let Some(tile) = view.filled.get(id) {
+                tiles.insert(*id, Arc::clone(tile));
+            } else if let Some(tile) = self.full.get(id).await {
+                tiles.insert(*id, tile);
+            } else {
+                missing.push(*id);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(tiles);
+        }
+        let found = self.store.tiles(self.log, &missing).await?;
+        for (id, tile) in missing.into_iter().zip(found) {
+            let Some(tile) = tile.map(Tile::from) else {
+                continue;
+            };
+            if tile.len() == TILE_WIDTH {
+                self.full.insert(id, Arc::clone(&tile)).await;
+            }
+            tiles.insert(id, tile);
+        }
+        Ok(tiles)
+    }
+
+    /// Carries out a plan for the tree of `size` leaves.
+    pub(crate) async fn prove(
+        &self,
+        view: &View,
+        size: u64,
+        plan: &Plan,
+    ) -> Result<Vec<Hash>, StoreError> {
+        let tiles = self.fetch(view, size, plan.tiles()).await?;
+        evaluate(plan, &tiles)
+    }
+
+    /// The hash of leaf `index`, which must be below the view's size.
+    pub(crate) async fn leaf(&self, view: &View, index: u64) -> Result<Hash, StoreError> {
+        let width = TILE_WIDTH as u64;
+        let id = TileId {
+            level: 0,
+            index: index / width,
+        };
+        let tiles = self.fetch(view, view.head().size, &[id]).await?;
+        usize::try_from(index % width)
+            .ok()
+            .and_then(|at| tiles.get(&id)?.get(at).copied())
+            .ok_or_else(|| StoreError::Corrupt(format!("tile {id:?} lacks leaf {index}")))
+    }
+}
+
+/// Loads the edge of the tree of `size` leaves from the tiles under a batch's lock.
+pub(crate) async fn load_edge(batch: &mut dyn Batch, size: u64) -> Result<Edge, StoreError> {
+    let ids = Edge::tiles_of(size);
+    let found = batch.tiles(&ids).await?;
+    let mut tiles: HashMap<TileId, Vec<Hash>> = ids
+        .into_iter()
+        .zip(found)
+        .map(|(id, tile)| (id, tile.unwrap_or_default()))
+        .collect();
+    Edge::load(size, |id| tiles.remove(&id).unwrap_or_default())
+        .map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+/// Whether the tree `new` extends the tree `old`, proven from the tiles under a batch's lock.
+pub(crate) async fn extends(
+    batch: &mut dyn Batch,
+    old: (u64, Hash),
+    new: (u64, Hash),
+) -> Result<bool, StoreError> {
+    if old.0 == 0 {
+        return Ok(true);
+    }
+    let Some(plan) = tlog::consistency(old.0, new.0) else {
+        return Ok(false);
+    };
+    let found = batch.tiles(plan.tiles()).await?;
+    let tiles: HashMap<TileId, Tile> = plan
+        .tiles()
+        .iter()
+        .zip(found)
+        .filter_map(|(id, tile)| Some((*id, Tile::from(tile?))))
+        .collect();
+    let proof = evaluate(&plan, &tiles)?;
+    Ok(tlog::verify_consistency(old.0, new.0, &proof, &old.1, &new.1).is_ok())
+}
+
+fn evaluate(plan: &Plan, tiles: &HashMap<TileId, Tile>) -> Result<Vec<Hash>, StoreError> {
+    plan.evaluate(|id| tiles.get(&id).map(AsRef::as_ref))
+        .map_err(|error| StoreError::Corrupt(error.to_string()))
+}
