@@ -13,13 +13,15 @@
 pub mod authority;
 pub mod certificate;
 pub mod chain;
+mod key_identifier;
 pub mod leaf;
 pub mod name;
+mod oid;
 pub mod precert;
 pub mod sct;
 mod serial;
 mod tlv;
 mod unsigned;
 
-pub use serial::Serial;
+pub use serial::{NoRandomness, Serial};
 pub use unsigned::{SignatureForm, Unsigned};
