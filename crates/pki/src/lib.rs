@@ -4,6 +4,7 @@
 //! * [`leaf`]: the code-signing certificates that Fulcio issues, as precertificate and as final
 //!   certificate;
 //! * [`precert`] and [`sct`]: certificate transparency (RFC 6962);
+//! * [`rfc3161`]: timestamp requests and tokens;
 //! * [`chain`]: certificate chains and the checks that a service makes of its own at start.
 //!
 //! Everything that is signed is made in two steps, because the key may be remote: build the bytes
@@ -18,6 +19,7 @@ pub mod leaf;
 pub mod name;
 mod oid;
 pub mod precert;
+pub mod rfc3161;
 pub mod sct;
 mod serial;
 mod tlv;
