@@ -11,7 +11,7 @@ mod key;
 mod strength;
 mod verify;
 
-pub use digest::{Digest, HashAlgorithm, sha256};
+pub use digest::{Digest, HashAlgorithm, sha256, sha256_concat};
 pub use key::{KeyError, KeyKind, PublicKey};
 pub use strength::{WeakKey, check_strength};
 pub use verify::VerifyError;

@@ -12,9 +12,16 @@ impl Hash {
     }
 }
 
-impl std::fmt::Debug for Hash {
+/// Lower-case hexadecimal.
+impl std::fmt::Display for Hash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for Hash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
     }
 }
 
@@ -28,18 +35,31 @@ impl TryFrom<&[u8]> for Hash {
 
 /// `SHA-256(00 ‖ data)`.
 #[must_use]
-pub fn leaf_hash(_data: &[u8]) -> Hash {
-    unimplemented!()
+pub fn leaf_hash(data: &[u8]) -> Hash {
+    Hash(crypto::sha256_concat(&[&[0x00], data]))
 }
 
 /// `SHA-256(01 ‖ left ‖ right)`.
 #[must_use]
-pub fn node_hash(_left: &Hash, _right: &Hash) -> Hash {
-    unimplemented!()
+pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
+    let mut input = [0x01; 65];
+    let (_, children) = input.split_at_mut(1);
+    let (first, second) = children.split_at_mut(32);
+    first.copy_from_slice(&left.0);
+    second.copy_from_slice(&right.0);
+    Hash(crypto::sha256(&input))
 }
 
 /// The root of the tree without leaves: `SHA-256("")`.
 #[must_use]
 pub fn empty_root() -> Hash {
-    unimplemented!()
+    Hash(crypto::sha256(b""))
+}
+
+/// The root of a run of complete subtrees whose sizes decrease from left to right; `None` for an
+/// empty run.
+pub(crate) fn fold_right(subtrees: impl DoubleEndedIterator<Item = Hash>) -> Option<Hash> {
+    subtrees
+        .rev()
+        .reduce(|right, left| node_hash(&left, &right))
 }

@@ -1,15 +1,18 @@
 //! The arithmetic of transparency logs: RFC 6962 trees over tiles, inclusion and consistency
 //! proofs, signed notes and checkpoints. Pure: no I/O, no clock.
 
+pub mod checkpoint;
 mod edge;
 mod hash;
+mod node;
 pub mod note;
 mod proof;
 mod tile;
-
-pub mod checkpoint;
+mod verify;
 
 pub use edge::{Edge, EdgeError};
 pub use hash::{Hash, empty_root, leaf_hash, node_hash};
-pub use proof::{MissingTile, ProofError, Plan, consistency, inclusion, subtree_root, verify_consistency, verify_inclusion};
-pub use tile::{TileId, TILE_WIDTH};
+pub use node::Memo;
+pub use proof::{MissingTile, Plan, consistency, inclusion, subtree_root};
+pub use tile::{BundlePath, PathError, TILE_WIDTH, TileId, TilePath, Width};
+pub use verify::{ProofError, inclusion_root, verify_consistency, verify_inclusion};

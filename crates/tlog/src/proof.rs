@@ -1,12 +1,17 @@
 //! Inclusion and consistency proofs (RFC 6962 sections 2.1.1 and 2.1.2).
 
+use crate::node::{Memo, Node, subtrees};
 use crate::{Hash, TileId};
 
 /// Which tiles a proof needs, and how it is computed from them.
 ///
 /// Two steps, so that this crate does no I/O: fetch [`Plan::tiles`], then [`Plan::evaluate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {}
+pub struct Plan {
+    /// One run of complete subtrees for each hash of the result.
+    hashes: Vec<Vec<Node>>,
+    tiles: Vec<TileId>,
+}
 
 /// A tile that [`Plan::evaluate`] needed was absent or too short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,54 +19,106 @@ pub struct Plan {}
 pub struct MissingTile(pub TileId);
 
 impl Plan {
+    fn new(hashes: Vec<Vec<Node>>) -> Self {
+        let mut tiles: Vec<TileId> = hashes.iter().flatten().map(|node| node.tile()).collect();
+        tiles.sort_unstable();
+        tiles.dedup();
+        Self { hashes, tiles }
+    }
+
     /// The tiles needed, without repetition.
     #[must_use]
     pub fn tiles(&self) -> &[TileId] {
-        &[]
+        &self.tiles
     }
 
     /// Computes the proof; `tile` returns at least the hashes that exist at the tree's size.
-    pub fn evaluate<'a>(&self, _tile: impl Fn(TileId) -> Option<&'a [Hash]>) -> Result<Vec<Hash>, MissingTile> {
-        unimplemented!()
+    pub fn evaluate<'a>(
+        &self,
+        tile: impl Fn(TileId) -> Option<&'a [Hash]>,
+    ) -> Result<Vec<Hash>, MissingTile> {
+        self.evaluate_with(&mut Memo::default(), tile)
+    }
+
+    /// As [`Self::evaluate`], for many proofs of one log: what they share is hashed once.
+    pub fn evaluate_with<'a>(
+        &self,
+        memo: &mut Memo,
+        tile: impl Fn(TileId) -> Option<&'a [Hash]>,
+    ) -> Result<Vec<Hash>, MissingTile> {
+        let mut proof = Vec::with_capacity(self.hashes.len());
+        for nodes in &self.hashes {
+            // No run is empty.
+            proof.extend(memo.root(nodes, &tile)?);
+        }
+        Ok(proof)
     }
 }
 
 /// Plans the proof that leaf `index` is in the tree of `size` leaves; `None` unless `index < size`.
 #[must_use]
-pub fn inclusion(_index: u64, _size: u64) -> Option<Plan> {
-    unimplemented!()
+pub fn inclusion(index: u64, size: u64) -> Option<Plan> {
+    if index >= size {
+        return None;
+    }
+    let mut siblings = Vec::new();
+    let (mut start, mut end) = (0, size);
+    while end - start > 1 {
+        let middle = start + split(end - start);
+        if index < middle {
+            siblings.push(subtrees(middle, end));
+            end = middle;
+        } else {
+            siblings.push(subtrees(start, middle));
+            start = middle;
+        }
+    }
+    // Found from the root downwards; a proof goes upwards.
+    siblings.reverse();
+    Some(Plan::new(siblings))
 }
 
 /// Plans the proof that the tree of `old` leaves is a prefix of that of `new`; `None` unless
 /// `old <= new`. Empty if `old` is 0 or equals `new`.
 #[must_use]
-pub fn consistency(_old: u64, _new: u64) -> Option<Plan> {
-    unimplemented!()
+pub fn consistency(old: u64, new: u64) -> Option<Plan> {
+    if old > new {
+        return None;
+    }
+    let mut siblings = Vec::new();
+    if old > 0 {
+        let (mut start, mut end) = (0, new);
+        while end != old {
+            let middle = start + split(end - start);
+            if old <= middle {
+                siblings.push(subtrees(middle, end));
+                end = middle;
+            } else {
+                siblings.push(subtrees(start, middle));
+                start = middle;
+            }
+        }
+        // `[start, old)` is where the old tree ends. If that is all of the old tree, the verifier
+        // has its hash.
+        if start > 0 {
+            siblings.push(subtrees(start, end));
+        }
+    }
+    siblings.reverse();
+    Some(Plan::new(siblings))
 }
 
 /// Plans the root of the tree of `size` leaves (one hash; none for size 0).
 #[must_use]
-pub fn subtree_root(_size: u64) -> Plan {
-    unimplemented!()
+pub fn subtree_root(size: u64) -> Plan {
+    Plan::new(if size == 0 {
+        Vec::new()
+    } else {
+        vec![subtrees(0, size)]
+    })
 }
 
-/// A proof does not prove what it claims.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ProofError {
-    /// Wrong number of hashes for these sizes, or sizes out of order.
-    #[error("the proof has the wrong shape for these tree sizes")]
-    Shape,
-    /// The hashes lead to another root.
-    #[error("the proof leads to another root hash")]
-    RootMismatch,
-}
-
-/// Verifies an inclusion proof.
-pub fn verify_inclusion(_index: u64, _size: u64, _leaf: &Hash, _proof: &[Hash], _root: &Hash) -> Result<(), ProofError> {
-    unimplemented!()
-}
-
-/// Verifies a consistency proof.
-pub fn verify_consistency(_old: u64, _new: u64, _proof: &[Hash], _old_root: &Hash, _new_root: &Hash) -> Result<(), ProofError> {
-    unimplemented!()
+/// The largest power of two below `size`, which is above 1.
+fn split(size: u64) -> u64 {
+    1 << (size - 1).ilog2()
 }
