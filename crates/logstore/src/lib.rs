@@ -4,7 +4,7 @@
 //! tiles of its tree, and its *head*: size, root and the signed bytes that commit to them. A batch
 //! changes all of them in one transaction, or nothing.
 //!
-//! The contract, which [`suite`] checks on every implementation:
+//! The contract, which the behaviour suite (feature `suite`) checks on every implementation:
 //!
 //! 1. **Durable.** When [`Batch::commit`] returns `Ok`, the batch survives the death of the
 //!    process and of the machine.
@@ -25,6 +25,7 @@
 //! `Unknown`.
 
 pub mod row;
+#[cfg(feature = "suite")]
 pub mod suite;
 
 use std::sync::Arc;

@@ -1,0 +1,1 @@
+//! PostgreSQL against the behaviour suite, and what is particular to it.

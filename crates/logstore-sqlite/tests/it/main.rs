@@ -1,0 +1,103 @@
+//! SQLite against the behaviour suite, and what is particular to it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use logstore::suite::{self, Subject};
+use logstore::{LogId, LogKind, LogRecord, LogState, LogStore as _, SharedStore, StoreError};
+use logstore_sqlite::SqliteStore;
+
+struct File(PathBuf);
+
+#[async_trait::async_trait]
+impl Subject for File {
+    async fn another(&self) -> Option<SharedStore> {
+        None
+    }
+
+    async fn reopen(&self) -> SharedStore {
+        Arc::new(SqliteStore::open(&self.0).await.unwrap())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behaves_as_every_store_must() {
+    let directory = tempfile::tempdir().unwrap();
+    suite::run(&File(directory.path().join("log.db"))).await;
+}
+
+#[tokio::test]
+async fn a_second_store_on_the_same_file_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let link = directory.path().join("link.db");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    for name in [&path, &link] {
+        match SqliteStore::open(name).await {
+            Err(StoreError::Unavailable(message)) => {
+                assert!(message.contains("in use by another process"), "{message}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    drop(store);
+    SqliteStore::open(&path).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_a_database_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.db");
+    let content = b"not a database, whatever its name says\n".repeat(100);
+    std::fs::write(&path, &content).unwrap();
+    assert!(matches!(SqliteStore::open(&path).await, Err(StoreError::Unavailable(_))));
+    assert_eq!(std::fs::read(&path).unwrap(), content);
+}
+
+#[tokio::test]
+async fn a_commit_whose_caller_went_away_is_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&directory.path().join("log.db")).await.unwrap();
+    let log = LogId(1);
+    let record = LogRecord {
+        id: log,
+        kind: LogKind::RekorV1,
+        origin: "log.example".to_owned(),
+        public_key: vec![1],
+        state: LogState::Active,
+        created_ms: 0,
+    };
+    store.create_log(&record).await.unwrap();
+    let mut size = 0;
+    for round in 0..40_u32 {
+        let batch = store.begin(log).await.unwrap();
+        size = batch.head().size;
+        let count = store.entries(log, 0, u64::MAX).await.unwrap().len() as u64;
+        assert_eq!(count, size, "half a batch");
+        let entries: Vec<_> = (0..100_u32)
+            .map(|number| {
+                let mut hash = tlog::Hash([0; 32]);
+                hash.0[..4].copy_from_slice(&round.to_be_bytes());
+                hash.0[4..8].copy_from_slice(&number.to_be_bytes());
+                logstore::NewEntry {
+                    leaf_hash: hash,
+                    identity: hash,
+                    body: vec![0; 100],
+                    extra: Vec::new(),
+                    keys: Vec::new(),
+                }
+            })
+            .collect();
+        let head = logstore::Head {
+            size: size + 100,
+            root: tlog::Hash([1; 32]),
+            timestamp_ms: u64::from(round),
+            signed: Arc::from(&b"signed"[..]),
+        };
+        let update = logstore::Update { entries, tiles: Vec::new(), head };
+        let patience = std::time::Duration::from_micros(u64::from(round) * 100);
+        let _ = tokio::time::timeout(patience, batch.commit(Arc::new(update))).await;
+    }
+    assert!(size > 0, "no commit was ever reached");
+}

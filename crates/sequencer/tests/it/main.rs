@@ -1,0 +1,4 @@
+//! The sequencer over real stores.
+
+mod append;
+mod support;
