@@ -1,1 +1,5 @@
-fn main() {}
+//! The `sigkeep` program; see the library.
+
+fn main() -> std::process::ExitCode {
+    sigkeep::cli::run()
+}

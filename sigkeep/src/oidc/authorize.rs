@@ -59,42 +59,91 @@ enum Refusal {
     /// The redirect target cannot be trusted with an answer: a page says what is wrong.
     Page(String),
     /// The client is told (RFC 6749 §4.1.2.1).
-    Client { target: Target, state: Option<String>, error: &'static str, description: &'static str },
+    Client {
+        target: Target,
+        state: Option<String>,
+        error: &'static str,
+        description: &'static str,
+    },
 }
 
 impl Parameters {
     fn parse(&self) -> Result<Request, Refusal> {
         let all = [
-            &self.client_id, &self.redirect_uri, &self.response_type, &self.scope, &self.state, &self.nonce,
-            &self.code_challenge, &self.code_challenge_method, &self.login_hint, &self.email,
+            &self.client_id,
+            &self.redirect_uri,
+            &self.response_type,
+            &self.scope,
+            &self.state,
+            &self.nonce,
+            &self.code_challenge,
+            &self.code_challenge_method,
+            &self.login_hint,
+            &self.email,
         ];
-        if all.into_iter().flatten().any(|value| value.len() > MAX_PARAMETER) {
-            return Err(Refusal::Page("A parameter of the request is too long.".to_owned()));
+        if all
+            .into_iter()
+            .flatten()
+            .any(|value| value.len() > MAX_PARAMETER)
+        {
+            return Err(Refusal::Page(
+                "A parameter of the request is too long.".to_owned(),
+            ));
         }
         if self.client_id.as_deref() != Some(CLIENT_ID) {
             return Err(Refusal::Page(format!("The client id must be {CLIENT_ID}.")));
         }
         let redirect_uri = self.redirect_uri.clone().unwrap_or_default();
         let target = parse_target(&redirect_uri).ok_or_else(|| {
-            Refusal::Page("The redirect URI must be http on localhost or 127.0.0.1, on any port.".to_owned())
+            Refusal::Page(
+                "The redirect URI must be http on localhost or 127.0.0.1, on any port.".to_owned(),
+            )
         })?;
         let refuse = |error, description| {
-            Err(Refusal::Client { target: target.clone(), state: self.state.clone(), error, description })
+            Err(Refusal::Client {
+                target: target.clone(),
+                state: self.state.clone(),
+                error,
+                description,
+            })
         };
         if self.response_type.as_deref() != Some("code") {
             return refuse("unsupported_response_type", "response_type must be code");
         }
-        if !self.scope.as_deref().unwrap_or_default().split(' ').any(|scope| scope == "openid") {
+        if !self
+            .scope
+            .as_deref()
+            .unwrap_or_default()
+            .split(' ')
+            .any(|scope| scope == "openid")
+        {
             return refuse("invalid_scope", "scope must include openid");
         }
-        let challenge = match (self.code_challenge_method.as_deref(), self.code_challenge.as_deref()) {
+        let challenge = match (
+            self.code_challenge_method.as_deref(),
+            self.code_challenge.as_deref(),
+        ) {
             (Some("S256"), Some(challenge)) => Challenge::from_s256(challenge),
-            _ => return refuse("invalid_request", "PKCE with code_challenge_method S256 is required"),
+            _ => {
+                return refuse(
+                    "invalid_request",
+                    "PKCE with code_challenge_method S256 is required",
+                );
+            }
         };
         let Some(challenge) = challenge else {
-            return refuse("invalid_request", "code_challenge is not the base64url of a SHA-256 digest");
+            return refuse(
+                "invalid_request",
+                "code_challenge is not the base64url of a SHA-256 digest",
+            );
         };
-        Ok(Request { target, redirect_uri, state: self.state.clone(), nonce: self.nonce.clone(), challenge })
+        Ok(Request {
+            target,
+            redirect_uri,
+            state: self.state.clone(),
+            nonce: self.nonce.clone(),
+            challenge,
+        })
     }
 
     /// The request's parameters, to be carried through the form.
@@ -107,7 +156,10 @@ impl Parameters {
             ("state", self.state.as_deref()),
             ("nonce", self.nonce.as_deref()),
             ("code_challenge", self.code_challenge.as_deref()),
-            ("code_challenge_method", self.code_challenge_method.as_deref()),
+            (
+                "code_challenge_method",
+                self.code_challenge_method.as_deref(),
+            ),
         ]
     }
 }
@@ -143,10 +195,21 @@ pub(super) async fn submit(
         Ok(email) => email,
         Err(error) => {
             let error: super::EmailError = error;
-            return page::sign_in(StatusCode::BAD_REQUEST, &parameters.hidden(), typed, Some(&error.to_string()));
+            return page::sign_in(
+                StatusCode::BAD_REQUEST,
+                &parameters.hidden(),
+                typed,
+                Some(&error.to_string()),
+            );
         }
     };
-    let Request { target, redirect_uri, state, nonce, challenge } = request;
+    let Request {
+        target,
+        redirect_uri,
+        state,
+        nonce,
+        challenge,
+    } = request;
     let unavailable = Refusal::Client {
         target: target.clone(),
         state: state.clone(),
@@ -156,12 +219,26 @@ pub(super) async fn submit(
     let Ok(code) = random_code() else {
         return unavailable.into_response();
     };
-    let grant = CodeGrant { email, redirect_uri, nonce, challenge };
-    if issuer.codes().insert(issuer.clock.now_ms(), code.clone(), grant).is_err() {
+    let grant = CodeGrant {
+        email,
+        redirect_uri,
+        nonce,
+        challenge,
+    };
+    if issuer
+        .codes()
+        .insert(issuer.clock.now_ms(), code.clone(), grant)
+        .is_err()
+    {
         return unavailable.into_response();
     }
     match target {
-        Target::Page => page::message(StatusCode::OK, "Your code", "Paste this code into the terminal:", Some(&code)),
+        Target::Page => page::message(
+            StatusCode::OK,
+            "Your code",
+            "Paste this code into the terminal:",
+            Some(&code),
+        ),
         Target::Loopback(url) => redirect(url, &[("code", &code)], state.as_deref()),
     }
 }
@@ -169,13 +246,32 @@ pub(super) async fn submit(
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         match self {
-            Self::Page(text) => page::message(StatusCode::BAD_REQUEST, "This login cannot go on", &text, None),
-            Self::Client { target: Target::Page, description, .. } => {
-                page::message(StatusCode::BAD_REQUEST, "This login cannot go on", description, None)
-            }
-            Self::Client { target: Target::Loopback(url), state, error, description } => {
-                redirect(url, &[("error", error), ("error_description", description)], state.as_deref())
-            }
+            Self::Page(text) => page::message(
+                StatusCode::BAD_REQUEST,
+                "This login cannot go on",
+                &text,
+                None,
+            ),
+            Self::Client {
+                target: Target::Page,
+                description,
+                ..
+            } => page::message(
+                StatusCode::BAD_REQUEST,
+                "This login cannot go on",
+                description,
+                None,
+            ),
+            Self::Client {
+                target: Target::Loopback(url),
+                state,
+                error,
+                description,
+            } => redirect(
+                url,
+                &[("error", error), ("error_description", description)],
+                state.as_deref(),
+            ),
         }
     }
 }
@@ -195,14 +291,22 @@ fn parse_target(redirect_uri: &str) -> Option<Target> {
         Host::Ipv4(address) => address == std::net::Ipv4Addr::LOCALHOST,
         Host::Ipv6(address) => address == std::net::Ipv6Addr::LOCALHOST,
     };
-    let plain =
-        url.scheme() == "http" && url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+    let plain = url.scheme() == "http"
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.fragment().is_none();
     (local && plain).then_some(Target::Loopback(url))
 }
 
 fn redirect(mut url: Url, answer: &[(&str, &str)], state: Option<&str>) -> Response {
-    url.query_pairs_mut().extend_pairs(answer).extend_pairs(state.map(|state| ("state", state)));
-    (StatusCode::SEE_OTHER, [(header::LOCATION, String::from(url))]).into_response()
+    url.query_pairs_mut()
+        .extend_pairs(answer)
+        .extend_pairs(state.map(|state| ("state", state)));
+    (
+        StatusCode::SEE_OTHER,
+        [(header::LOCATION, String::from(url))],
+    )
+        .into_response()
 }
 
 #[cfg(test)]

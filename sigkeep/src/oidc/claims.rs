@@ -35,14 +35,20 @@ impl FromStr for Email {
     type Err = EmailError;
 
     fn from_str(address: &str) -> Result<Self, EmailError> {
-        let refuse = |reason| Err(EmailError { address: address.chars().take(Self::MAX).collect(), reason });
+        let refuse = |reason| {
+            Err(EmailError {
+                address: address.chars().take(Self::MAX).collect(),
+                reason,
+            })
+        };
         if address.len() > Self::MAX {
             return refuse("it is longer than 254 characters");
         }
         let Some((local, domain)) = address.split_once('@') else {
             return refuse("it has no @");
         };
-        let is_atom = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&byte);
+        let is_atom =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&byte);
         if local.is_empty() || local.len() > 64 || !local.bytes().all(is_atom) {
             return refuse("the part before the @ must be 1 to 64 plain ASCII characters");
         }
@@ -51,7 +57,9 @@ impl FromStr for Email {
         }
         let is_label = |label: &str| {
             (1..=63).contains(&label.len())
-                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
@@ -82,7 +90,13 @@ pub enum Shape {
 
 impl Shape {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Email, Self::Github, Self::Gitlab, Self::Kubernetes, Self::Uri];
+    pub const ALL: [Self; 5] = [
+        Self::Email,
+        Self::Github,
+        Self::Gitlab,
+        Self::Kubernetes,
+        Self::Uri,
+    ];
 
     /// The path of the issuer URL, without slash; empty for [`Self::Email`].
     #[must_use]
@@ -99,7 +113,9 @@ impl Shape {
     /// The shape whose issuer has this path.
     #[must_use]
     pub fn from_path(path: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|shape| shape.path() == path && !path.is_empty())
+        Self::ALL
+            .into_iter()
+            .find(|shape| shape.path() == path && !path.is_empty())
     }
 
     /// The `iss` of this shape's tokens; `base` has no trailing slash.
@@ -189,13 +205,23 @@ impl Claims {
     /// A person.
     #[must_use]
     pub fn of_email(email: Email) -> Self {
-        Self { shape: Shape::Email, email: Some(email), nonce: None, extra: Map::new() }
+        Self {
+            shape: Shape::Email,
+            email: Some(email),
+            nonce: None,
+            extra: Map::new(),
+        }
     }
 
     /// A workload with example claims. [`Shape::Email`] needs an address: `None`.
     #[must_use]
     pub fn of_workload(shape: Shape) -> Option<Self> {
-        (shape != Shape::Email).then(|| Self { shape, email: None, nonce: None, extra: Map::new() })
+        (shape != Shape::Email).then(|| Self {
+            shape,
+            email: None,
+            nonce: None,
+            extra: Map::new(),
+        })
     }
 
     /// Echoes the client's nonce.
@@ -220,7 +246,10 @@ impl Claims {
         claims.insert("aud".into(), AUDIENCE.into());
         claims.insert("iat".into(), now.into());
         claims.insert("nbf".into(), now.into());
-        claims.insert("exp".into(), now.saturating_add(TOKEN_LIFETIME.as_secs()).into());
+        claims.insert(
+            "exp".into(),
+            now.saturating_add(TOKEN_LIFETIME.as_secs()).into(),
+        );
         if let Some(email) = &self.email {
             claims.insert("sub".into(), email.as_str().into());
             claims.insert("email".into(), email.as_str().into());
@@ -240,7 +269,8 @@ impl Claims {
 pub fn parse_claim(argument: &str) -> Result<(String, Value), String> {
     match argument.split_once('=') {
         Some((name, value)) if !name.is_empty() => {
-            let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+            let value =
+                serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
             Ok((name.to_owned(), value))
         }
         _ => Err("write it as NAME=VALUE, for example repository=example/project".to_owned()),
@@ -259,8 +289,18 @@ mod tests {
             assert!(good.parse::<Email>().is_ok(), "{good}");
         }
         for bad in [
-            "", "dev", "dev@", "@corp.example", "dev@localhost", "dev@corp..example", "a b@corp.example",
-            "dév@corp.example", ".dev@corp.example", "a..b@corp.example", "dev@-corp.example", "a@b@corp.example",
+            "",
+            "dev",
+            "dev@",
+            "@corp.example",
+            "dev@localhost",
+            "dev@corp..example",
+            "a b@corp.example",
+            "dév@corp.example",
+            ".dev@corp.example",
+            "a..b@corp.example",
+            "dev@-corp.example",
+            "a@b@corp.example",
         ] {
             assert!(bad.parse::<Email>().is_err(), "{bad}");
         }
@@ -270,7 +310,8 @@ mod tests {
 
     #[test]
     fn a_persons_token_has_a_verified_email_for_ten_minutes() {
-        let claims = Claims::of_email("dev@corp.example".parse().unwrap()).with_nonce(Some("n".into()));
+        let claims =
+            Claims::of_email("dev@corp.example".parse().unwrap()).with_nonce(Some("n".into()));
         assert_eq!(
             Value::Object(claims.to_json(BASE, 1000)),
             json!({
@@ -282,7 +323,11 @@ mod tests {
 
     #[test]
     fn extra_claims_win_and_null_removes() {
-        let extra = [("sub", json!("opaque")), ("email_verified", json!(false)), ("nbf", Value::Null)];
+        let extra = [
+            ("sub", json!("opaque")),
+            ("email_verified", json!(false)),
+            ("nbf", Value::Null),
+        ];
         let claims = Claims::of_email("dev@corp.example".parse().unwrap())
             .with(extra.map(|(name, value)| (name.to_owned(), value)))
             .to_json(BASE, 1000);

@@ -10,7 +10,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::grants::{Challenge, Decision, DeviceGrant, normalize_user_code, random_code, random_user_code};
+use super::grants::{
+    Challenge, Decision, DeviceGrant, normalize_user_code, random_code, random_user_code,
+};
 use super::token::TokenError;
 use super::{CLIENT_ID, DEVICE_LIFETIME, EmailError, Issuer, page};
 
@@ -41,25 +43,38 @@ pub(super) async fn begin(
     form: Result<Form<Begin>, FormRejection>,
 ) -> Result<Response, TokenError> {
     let Ok(Form(form)) = form else {
-        return Err(TokenError::InvalidRequest("the form is malformed or a parameter is repeated"));
+        return Err(TokenError::InvalidRequest(
+            "the form is malformed or a parameter is repeated",
+        ));
     };
     if form.client_id.as_deref() != Some(CLIENT_ID) {
         return Err(TokenError::InvalidClient);
     }
-    let challenge = match (form.code_challenge_method.as_deref(), form.code_challenge.as_deref()) {
+    let challenge = match (
+        form.code_challenge_method.as_deref(),
+        form.code_challenge.as_deref(),
+    ) {
         (None, None) => None,
-        (Some("S256"), Some(challenge)) => Some(
-            Challenge::from_s256(challenge).ok_or(TokenError::InvalidRequest("code_challenge is not a SHA-256 digest"))?,
-        ),
-        _ => return Err(TokenError::InvalidRequest("code_challenge_method must be S256")),
+        (Some("S256"), Some(challenge)) => Some(Challenge::from_s256(challenge).ok_or(
+            TokenError::InvalidRequest("code_challenge is not a SHA-256 digest"),
+        )?),
+        _ => {
+            return Err(TokenError::InvalidRequest(
+                "code_challenge_method must be S256",
+            ));
+        }
     };
     if form.nonce.as_ref().is_some_and(|nonce| nonce.len() > 2048) {
         return Err(TokenError::InvalidRequest("nonce is too long"));
     }
     let device_code = random_code().map_err(|_| TokenError::Unavailable)?;
     let user_code = random_user_code().map_err(|_| TokenError::Unavailable)?;
-    let grant =
-        DeviceGrant { user_code: user_code.clone(), nonce: form.nonce, challenge, decision: Decision::Pending };
+    let grant = DeviceGrant {
+        user_code: user_code.clone(),
+        nonce: form.nonce,
+        challenge,
+        decision: Decision::Pending,
+    };
     issuer
         .devices()
         .insert(issuer.clock.now_ms(), device_code.clone(), grant)
@@ -83,8 +98,15 @@ pub(super) struct Shown {
 
 /// `GET /device`
 pub(super) async fn show(query: Result<Query<Shown>, QueryRejection>) -> Response {
-    let code = query.ok().and_then(|Query(shown)| shown.user_code).unwrap_or_default();
-    let code = if code.is_empty() { code } else { normalize_user_code(&code) };
+    let code = query
+        .ok()
+        .and_then(|Query(shown)| shown.user_code)
+        .unwrap_or_default();
+    let code = if code.is_empty() {
+        code
+    } else {
+        normalize_user_code(&code)
+    };
     page::device(StatusCode::OK, &code, "", None)
 }
 
@@ -103,7 +125,12 @@ pub(super) async fn submit(
     answer: Result<Form<Answer>, FormRejection>,
 ) -> Response {
     let Ok(Form(answer)) = answer else {
-        return page::device(StatusCode::BAD_REQUEST, "", "", Some("The form is incomplete."));
+        return page::device(
+            StatusCode::BAD_REQUEST,
+            "",
+            "",
+            Some("The form is incomplete."),
+        );
     };
     let code = normalize_user_code(&answer.user_code);
     let typed = answer.email.trim();
@@ -114,7 +141,12 @@ pub(super) async fn submit(
             Ok(email) => Decision::Approved(email),
             Err(error) => {
                 let error: EmailError = error;
-                return page::device(StatusCode::BAD_REQUEST, &code, typed, Some(&error.to_string()));
+                return page::device(
+                    StatusCode::BAD_REQUEST,
+                    &code,
+                    typed,
+                    Some(&error.to_string()),
+                );
             }
         }
     };
@@ -124,7 +156,9 @@ pub(super) async fn submit(
     };
     let now_ms = issuer.clock.now_ms();
     let mut devices = issuer.devices();
-    let waiting = devices.find(now_ms, |grant| grant.user_code == code && grant.decision == Decision::Pending);
+    let waiting = devices.find(now_ms, |grant| {
+        grant.user_code == code && grant.decision == Decision::Pending
+    });
     match waiting {
         None => page::device(
             StatusCode::BAD_REQUEST,

@@ -7,13 +7,13 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use openidconnect::core::{
-    CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClientAuthMethod, CoreGrantType, CoreJsonWebKey,
-    CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreJwsSigningAlgorithm, CoreResponseMode,
-    CoreResponseType, CoreSubjectIdentifierType,
+    CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClientAuthMethod, CoreGrantType,
+    CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm,
+    CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
 };
 use openidconnect::{
-    AdditionalProviderMetadata, AuthUrl, DeviceAuthorizationUrl, IssuerUrl, JsonWebKeySetUrl, ProviderMetadata,
-    ResponseTypes, Scope, TokenUrl,
+    AdditionalProviderMetadata, AuthUrl, DeviceAuthorizationUrl, IssuerUrl, JsonWebKeySetUrl,
+    ProviderMetadata, ResponseTypes, Scope, TokenUrl,
 };
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +49,10 @@ pub(super) async fn root(State(issuer): State<Arc<Issuer>>) -> Response {
     document(&issuer, Shape::Email)
 }
 
-pub(super) async fn shaped(State(issuer): State<Arc<Issuer>>, Path(path): Path<String>) -> Response {
+pub(super) async fn shaped(
+    State(issuer): State<Arc<Issuer>>,
+    Path(path): Path<String>,
+) -> Response {
     match Shape::from_path(&path) {
         Some(shape) => document(&issuer, shape),
         None => StatusCode::NOT_FOUND.into_response(),
@@ -88,13 +91,29 @@ fn metadata(issuer: &Issuer, shape: Shape) -> Result<Metadata, url::ParseError> 
         extensions,
     )
     .set_token_endpoint(Some(TokenUrl::new(format!("{base}/token"))?))
-    .set_scopes_supported(Some(vec![Scope::new("openid".to_owned()), Scope::new("email".to_owned())]))
+    .set_scopes_supported(Some(vec![
+        Scope::new("openid".to_owned()),
+        Scope::new("email".to_owned()),
+    ]))
     .set_response_modes_supported(Some(vec![CoreResponseMode::Query]))
-    .set_grant_types_supported(Some(vec![CoreGrantType::AuthorizationCode, CoreGrantType::DeviceCode]))
+    .set_grant_types_supported(Some(vec![
+        CoreGrantType::AuthorizationCode,
+        CoreGrantType::DeviceCode,
+    ]))
     .set_token_endpoint_auth_methods_supported(Some(vec![CoreClientAuthMethod::None]))
     .set_claims_supported(Some(
-        ["iss", "aud", "sub", "exp", "iat", "nbf", "nonce", "email", "email_verified"]
-            .map(|claim| CoreClaimName::new(claim.to_owned()))
-            .to_vec(),
+        [
+            "iss",
+            "aud",
+            "sub",
+            "exp",
+            "iat",
+            "nbf",
+            "nonce",
+            "email",
+            "email_verified",
+        ]
+        .map(|claim| CoreClaimName::new(claim.to_owned()))
+        .to_vec(),
     )))
 }

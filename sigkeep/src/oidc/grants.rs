@@ -41,13 +41,20 @@ pub(super) struct Challenge([u8; 32]);
 impl Challenge {
     /// Parses `code_challenge` of method `S256`: 43 characters of base64url.
     pub(super) fn from_s256(challenge: &str) -> Option<Self> {
-        URL_SAFE_NO_PAD.decode(challenge).ok()?.try_into().ok().map(Self)
+        URL_SAFE_NO_PAD
+            .decode(challenge)
+            .ok()?
+            .try_into()
+            .ok()
+            .map(Self)
     }
 
     /// Whether `verifier` is well-formed (RFC 7636 §4.1) and hashes to the challenge.
     pub(super) fn matches(&self, verifier: &str) -> bool {
         let well_formed = (43..=128).contains(&verifier.len())
-            && verifier.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
+            && verifier
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
         well_formed && crypto::sha256(verifier.as_bytes()) == self.0
     }
 }
@@ -67,24 +74,36 @@ pub(super) struct Full;
 impl<T> Bounded<T> {
     pub(super) fn new(limit: usize, lifetime: Duration) -> Self {
         let lifetime_ms = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
-        Self { limit, lifetime_ms, entries: HashMap::new() }
+        Self {
+            limit,
+            lifetime_ms,
+            entries: HashMap::new(),
+        }
     }
 
     pub(super) fn insert(&mut self, now_ms: u64, key: String, value: T) -> Result<(), Full> {
-        self.entries.retain(|_, (expires_ms, _)| *expires_ms > now_ms);
+        self.entries
+            .retain(|_, (expires_ms, _)| *expires_ms > now_ms);
         if self.entries.len() >= self.limit {
             return Err(Full);
         }
-        self.entries.insert(key, (now_ms.saturating_add(self.lifetime_ms), value));
+        self.entries
+            .insert(key, (now_ms.saturating_add(self.lifetime_ms), value));
         Ok(())
     }
 
     pub(super) fn get(&self, now_ms: u64, key: &str) -> Option<&T> {
-        self.entries.get(key).filter(|(expires_ms, _)| *expires_ms > now_ms).map(|(_, value)| value)
+        self.entries
+            .get(key)
+            .filter(|(expires_ms, _)| *expires_ms > now_ms)
+            .map(|(_, value)| value)
     }
 
     pub(super) fn remove(&mut self, now_ms: u64, key: &str) -> Option<T> {
-        self.entries.remove(key).filter(|(expires_ms, _)| *expires_ms > now_ms).map(|(_, value)| value)
+        self.entries
+            .remove(key)
+            .filter(|(expires_ms, _)| *expires_ms > now_ms)
+            .map(|(_, value)| value)
     }
 
     pub(super) fn find(&mut self, now_ms: u64, matches: impl Fn(&T) -> bool) -> Option<&mut T> {
@@ -109,7 +128,9 @@ const USER_CODE_LETTERS: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 pub(super) fn random_user_code() -> Result<String, aws_lc_rs::error::Unspecified> {
     let mut bytes = [0; 8];
     aws_lc_rs::rand::fill(&mut bytes)?;
-    let letters = bytes.iter().filter_map(|byte| USER_CODE_LETTERS.get(usize::from(*byte) % 20));
+    let letters = bytes
+        .iter()
+        .filter_map(|byte| USER_CODE_LETTERS.get(usize::from(*byte) % 20));
     let mut code = String::with_capacity(9);
     for (position, letter) in letters.enumerate() {
         if position == 4 {
@@ -122,10 +143,18 @@ pub(super) fn random_user_code() -> Result<String, aws_lc_rs::error::Unspecified
 
 /// A user code as typed, in the form of [`random_user_code`]: case and separators do not matter.
 pub(super) fn normalize_user_code(typed: &str) -> String {
-    let letters: Vec<char> =
-        typed.chars().filter(char::is_ascii_alphanumeric).take(8).map(|letter| letter.to_ascii_uppercase()).collect();
+    let letters: Vec<char> = typed
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(8)
+        .map(|letter| letter.to_ascii_uppercase())
+        .collect();
     let (head, tail) = letters.split_at(letters.len().min(4));
-    format!("{}-{}", head.iter().collect::<String>(), tail.iter().collect::<String>())
+    format!(
+        "{}-{}",
+        head.iter().collect::<String>(),
+        tail.iter().collect::<String>()
+    )
 }
 
 #[cfg(test)]
@@ -134,7 +163,8 @@ mod tests {
 
     #[test]
     fn the_challenge_of_rfc_7636_appendix_b_matches_its_verifier_only() {
-        let challenge = Challenge::from_s256("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();
+        let challenge =
+            Challenge::from_s256("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();
         assert!(challenge.matches("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"));
         assert!(!challenge.matches("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXl"));
         assert!(!challenge.matches(""));
@@ -160,7 +190,10 @@ mod tests {
         let code = random_user_code().unwrap();
         assert_eq!(code.len(), 9);
         assert_eq!(normalize_user_code(&code), code);
-        assert_eq!(normalize_user_code(&format!(" {} ", code.to_lowercase().replace('-', " "))), code);
+        assert_eq!(
+            normalize_user_code(&format!(" {} ", code.to_lowercase().replace('-', " "))),
+            code
+        );
         assert_eq!(normalize_user_code(""), "-");
     }
 }

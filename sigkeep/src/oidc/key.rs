@@ -57,14 +57,17 @@ impl IssuerKey {
 
     /// The key in a PEM `PRIVATE KEY`.
     pub fn from_pkcs8_pem(pem: &str) -> Result<Self, IssuerKeyError> {
-        let malformed = |reason: &dyn std::fmt::Display| IssuerKeyError::Malformed(reason.to_string());
-        let (label, der) = pem_rfc7468::decode_vec(pem.as_bytes()).map_err(|error| malformed(&error))?;
+        let malformed =
+            |reason: &dyn std::fmt::Display| IssuerKeyError::Malformed(reason.to_string());
+        let (label, der) =
+            pem_rfc7468::decode_vec(pem.as_bytes()).map_err(|error| malformed(&error))?;
         let der = Zeroizing::new(der);
         if label != PEM_LABEL {
             return Err(malformed(&format!("the PEM block is a {label}")));
         }
         let pair = KeyPair::from_pkcs8(&der).map_err(|error| malformed(&error))?;
-        let public = RsaPublicKey::from_der(pair.public_key().as_ref()).map_err(|error| malformed(&error))?;
+        let public = RsaPublicKey::from_der(pair.public_key().as_ref())
+            .map_err(|error| malformed(&error))?;
         let modulus = public.modulus.as_bytes().to_vec();
         let exponent = public.public_exponent.as_bytes().to_vec();
         Ok(Self {
@@ -86,7 +89,11 @@ impl IssuerKey {
     #[must_use]
     pub fn key_set(&self) -> CoreJsonWebKeySet {
         let id = JsonWebKeyId::new(self.id.clone());
-        CoreJsonWebKeySet::new(vec![CoreJsonWebKey::new_rsa(self.modulus.clone(), self.exponent.clone(), Some(id))])
+        CoreJsonWebKeySet::new(vec![CoreJsonWebKey::new_rsa(
+            self.modulus.clone(),
+            self.exponent.clone(),
+            Some(id),
+        )])
     }
 
     /// A JWT (RS256) with these claims.
@@ -99,7 +106,9 @@ impl IssuerKey {
 
 impl std::fmt::Debug for IssuerKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("IssuerKey").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("IssuerKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -130,7 +139,8 @@ mod tests {
         let verifying = jsonwebtoken::DecodingKey::from_jwk(published.find(&kid).unwrap()).unwrap();
         let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
         rules.required_spec_claims.clear();
-        let decoded = jsonwebtoken::decode::<Map<String, Value>>(&token, &verifying, &rules).unwrap();
+        let decoded =
+            jsonwebtoken::decode::<Map<String, Value>>(&token, &verifying, &rules).unwrap();
         assert_eq!(decoded.claims, claims);
     }
 
@@ -149,7 +159,10 @@ mod tests {
                        Yb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqb\
                        w0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
         let modulus = URL_SAFE_NO_PAD.decode(modulus).unwrap();
-        assert_eq!(thumbprint(&modulus, &[1, 0, 1]), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+        assert_eq!(
+            thumbprint(&modulus, &[1, 0, 1]),
+            "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+        );
     }
 
     #[test]

@@ -92,7 +92,9 @@ impl Issuer {
             && base.fragment().is_none()
             && base.username().is_empty();
         if !plain || !base.host_str().is_some_and(is_loopback_host) {
-            return Err(NotLoopback { url: base.to_string() });
+            return Err(NotLoopback {
+                url: base.to_string(),
+            });
         }
         Ok(Self {
             base: base.as_str().trim_end_matches('/').to_owned(),
@@ -111,7 +113,8 @@ impl Issuer {
 
     /// Signs an identity token.
     pub fn mint(&self, claims: &Claims) -> Result<String, IssuerKeyError> {
-        self.key.sign(&claims.to_json(&self.base, self.clock.now_secs()))
+        self.key
+            .sign(&claims.to_json(&self.base, self.clock.now_secs()))
     }
 
     fn codes(&self) -> MutexGuard<'_, Bounded<CodeGrant>> {
@@ -128,7 +131,10 @@ pub fn router(issuer: Arc<Issuer>) -> Router {
     Router::new()
         .route("/", get(page::front))
         .route("/.well-known/openid-configuration", get(discovery::root))
-        .route("/{shape}/.well-known/openid-configuration", get(discovery::shaped))
+        .route(
+            "/{shape}/.well-known/openid-configuration",
+            get(discovery::shaped),
+        )
         .route("/keys", get(discovery::keys))
         .route("/authorize", get(authorize::show).post(authorize::submit))
         .route("/device", get(device::show).post(device::submit))
@@ -149,7 +155,12 @@ async fn only_loopback_hosts(request: Request, next: Next) -> Response {
         .headers()
         .get(header::HOST)
         .and_then(|host| host.to_str().ok())
-        .or_else(|| request.uri().authority().map(axum::http::uri::Authority::as_str));
+        .or_else(|| {
+            request
+                .uri()
+                .authority()
+                .map(axum::http::uri::Authority::as_str)
+        });
     if !authority.is_some_and(|authority| is_loopback_host(host_of(authority))) {
         return (
             StatusCode::MISDIRECTED_REQUEST,
@@ -168,8 +179,14 @@ async fn only_loopback_hosts(request: Request, next: Next) -> Response {
 /// `form-action` names the redirect targets: browsers apply it to redirects that follow a form.
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    ),
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (
         header::CONTENT_SECURITY_POLICY,
@@ -198,10 +215,23 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine_are_loopback() {
-        for authority in ["localhost", "localhost:8080", "127.0.0.1:1", "[::1]", "[::1]:8080"] {
+        for authority in [
+            "localhost",
+            "localhost:8080",
+            "127.0.0.1:1",
+            "[::1]",
+            "[::1]:8080",
+        ] {
             assert!(is_loopback_host(host_of(authority)), "{authority}");
         }
-        for authority in ["example.com", "localhost.example.com:8080", "127.0.0.1.nip.io", "::1", "", "10.0.0.1:8080"] {
+        for authority in [
+            "example.com",
+            "localhost.example.com:8080",
+            "127.0.0.1.nip.io",
+            "::1",
+            "",
+            "10.0.0.1:8080",
+        ] {
             assert!(!is_loopback_host(host_of(authority)), "{authority}");
         }
     }
@@ -209,10 +239,18 @@ mod tests {
     #[test]
     fn an_issuer_off_loopback_is_refused() {
         let key = IssuerKey::generate().unwrap();
-        for url in ["http://sigstore.example/", "https://localhost/", "http://localhost:1/path", "http://u@localhost/"] {
+        for url in [
+            "http://sigstore.example/",
+            "https://localhost/",
+            "http://localhost:1/path",
+            "http://u@localhost/",
+        ] {
             let url = Url::parse(url).unwrap();
             let key = IssuerKey::from_pkcs8_pem(key.to_pkcs8_pem()).unwrap();
-            assert!(Issuer::new(&url, key, clock::SystemClock::shared()).is_err(), "{url}");
+            assert!(
+                Issuer::new(&url, key, clock::SystemClock::shared()).is_err(),
+                "{url}"
+            );
         }
     }
 }

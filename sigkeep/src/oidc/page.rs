@@ -49,15 +49,28 @@ pub(super) fn sign_in(
     body.push_str("<form method=\"post\" action=\"/authorize\">");
     for (name, value) in hidden {
         if let Some(value) = value {
-            let _ = write!(body, "<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escape(value));
+            let _ = write!(
+                body,
+                "<input type=\"hidden\" name=\"{name}\" value=\"{}\">",
+                escape(value)
+            );
         }
     }
-    let _ = write!(body, "{}<button type=\"submit\">Sign in</button></form>", email_field(email));
+    let _ = write!(
+        body,
+        "{}<button type=\"submit\">Sign in</button></form>",
+        email_field(email)
+    );
     document(status, "Sign in to Sigkeep", &body)
 }
 
 /// Asks for a user code and who approves it.
-pub(super) fn device(status: StatusCode, user_code: &str, email: &str, wrong: Option<&str>) -> Response {
+pub(super) fn device(
+    status: StatusCode,
+    user_code: &str,
+    email: &str,
+    wrong: Option<&str>,
+) -> Response {
     let mut body = complaint(wrong);
     let _ = write!(
         body,
@@ -83,7 +96,9 @@ pub(super) fn message(status: StatusCode, title: &str, text: &str, code: Option<
 }
 
 fn complaint(wrong: Option<&str>) -> String {
-    wrong.map(|wrong| format!("<p class=\"wrong\" role=\"alert\">{}</p>", escape(wrong))).unwrap_or_default()
+    wrong
+        .map(|wrong| format!("<p class=\"wrong\" role=\"alert\">{}</p>", escape(wrong)))
+        .unwrap_or_default()
 }
 
 fn email_field(email: &str) -> String {
@@ -127,7 +142,10 @@ mod tests {
 
     #[test]
     fn what_a_request_says_cannot_become_markup() {
-        assert_eq!(escape(r#""><script>'&"#), "&quot;&gt;&lt;script&gt;&#39;&amp;");
+        assert_eq!(
+            escape(r#""><script>'&"#),
+            "&quot;&gt;&lt;script&gt;&#39;&amp;"
+        );
         assert!(email_field("\"><b>").contains("value=\"&quot;&gt;&lt;b&gt;\""));
     }
 }

@@ -67,7 +67,9 @@ pub(super) async fn exchange(
     form: Result<Form<Exchange>, FormRejection>,
 ) -> Result<Response, TokenError> {
     let Ok(Form(form)) = form else {
-        return Err(TokenError::InvalidRequest("the form is malformed or a parameter is repeated"));
+        return Err(TokenError::InvalidRequest(
+            "the form is malformed or a parameter is repeated",
+        ));
     };
     // Before anything is redeemed: some clients try the header first and the form second.
     check_client(&headers, &form)?;
@@ -87,9 +89,15 @@ fn check_client(headers: &HeaderMap, form: &Exchange) -> Result<(), TokenError> 
     };
     let named = [basic.as_deref(), form.client_id.as_deref()];
     // Device clients may leave the id out: the device code was given to a client that named itself.
-    let anonymous = named.iter().all(Option::is_none) && form.grant_type.as_deref() == Some(GRANT_DEVICE_CODE);
-    let known = named.iter().flatten().all(|name| *name == CLIENT_ID) && named.iter().any(Option::is_some);
-    if known || anonymous { Ok(()) } else { Err(TokenError::InvalidClient) }
+    let anonymous =
+        named.iter().all(Option::is_none) && form.grant_type.as_deref() == Some(GRANT_DEVICE_CODE);
+    let known =
+        named.iter().flatten().all(|name| *name == CLIENT_ID) && named.iter().any(Option::is_some);
+    if known || anonymous {
+        Ok(())
+    } else {
+        Err(TokenError::InvalidClient)
+    }
 }
 
 /// The user of `Basic` credentials without a password.
@@ -100,28 +108,57 @@ fn basic_user(value: &[u8]) -> Option<String> {
 }
 
 fn redeem_code(issuer: &Issuer, form: &Exchange) -> Result<Response, TokenError> {
-    let code = form.code.as_deref().ok_or(TokenError::InvalidRequest("code is missing"))?;
+    let code = form
+        .code
+        .as_deref()
+        .ok_or(TokenError::InvalidRequest("code is missing"))?;
     // A code is gone after the first attempt, right or wrong (RFC 6749 §4.1.2).
-    let grant = issuer
-        .codes()
-        .remove(issuer.clock.now_ms(), code)
-        .ok_or(TokenError::InvalidGrant("the code is unknown, expired or was used before"))?;
+    let grant =
+        issuer
+            .codes()
+            .remove(issuer.clock.now_ms(), code)
+            .ok_or(TokenError::InvalidGrant(
+                "the code is unknown, expired or was used before",
+            ))?;
     if form.redirect_uri.as_deref() != Some(grant.redirect_uri.as_str()) {
-        return Err(TokenError::InvalidGrant("redirect_uri is not that of the authorization request"));
+        return Err(TokenError::InvalidGrant(
+            "redirect_uri is not that of the authorization request",
+        ));
     }
-    if !grant.challenge.matches(form.code_verifier.as_deref().unwrap_or_default()) {
-        return Err(TokenError::InvalidGrant("code_verifier does not match code_challenge"));
+    if !grant
+        .challenge
+        .matches(form.code_verifier.as_deref().unwrap_or_default())
+    {
+        return Err(TokenError::InvalidGrant(
+            "code_verifier does not match code_challenge",
+        ));
     }
-    issue(issuer, &Claims::of_email(grant.email).with_nonce(grant.nonce))
+    issue(
+        issuer,
+        &Claims::of_email(grant.email).with_nonce(grant.nonce),
+    )
 }
 
 fn redeem_device_code(issuer: &Issuer, form: &Exchange) -> Result<Response, TokenError> {
-    let code = form.device_code.as_deref().ok_or(TokenError::InvalidRequest("device_code is missing"))?;
+    let code = form
+        .device_code
+        .as_deref()
+        .ok_or(TokenError::InvalidRequest("device_code is missing"))?;
     let now_ms = issuer.clock.now_ms();
-    let grant = issuer.devices().get(now_ms, code).cloned().ok_or(TokenError::ExpiredToken)?;
+    let grant = issuer
+        .devices()
+        .get(now_ms, code)
+        .cloned()
+        .ok_or(TokenError::ExpiredToken)?;
     let verifier = form.code_verifier.as_deref().unwrap_or_default();
-    if grant.challenge.as_ref().is_some_and(|challenge| !challenge.matches(verifier)) {
-        return Err(TokenError::InvalidGrant("code_verifier does not match code_challenge"));
+    if grant
+        .challenge
+        .as_ref()
+        .is_some_and(|challenge| !challenge.matches(verifier))
+    {
+        return Err(TokenError::InvalidGrant(
+            "code_verifier does not match code_challenge",
+        ));
     }
     match grant.decision {
         Decision::Pending => Err(TokenError::AuthorizationPending),
@@ -131,7 +168,10 @@ fn redeem_device_code(issuer: &Issuer, form: &Exchange) -> Result<Response, Toke
         }
         Decision::Approved(email) => {
             // Whoever removes it gets the token; a second poll at the same moment does not.
-            issuer.devices().remove(now_ms, code).ok_or(TokenError::ExpiredToken)?;
+            issuer
+                .devices()
+                .remove(now_ms, code)
+                .ok_or(TokenError::ExpiredToken)?;
             issue(issuer, &Claims::of_email(email).with_nonce(grant.nonce))
         }
     }
@@ -163,13 +203,17 @@ pub(super) async fn mint(
         })?,
     };
     let claims = match (Claims::of_workload(shape), request.email) {
-        (None, Some(email)) => {
-            Claims::of_email(email.parse::<Email>().map_err(|error| MintError::Request(error.to_string()))?)
-        }
+        (None, Some(email)) => Claims::of_email(
+            email
+                .parse::<Email>()
+                .map_err(|error| MintError::Request(error.to_string()))?,
+        ),
         (None, None) => return Err(MintError::Request("email is missing".to_owned())),
         (Some(claims), None) => claims,
         (Some(_), Some(_)) => {
-            return Err(MintError::Request("email goes with the issuer email; put it into claims".to_owned()));
+            return Err(MintError::Request(
+                "email goes with the issuer email; put it into claims".to_owned(),
+            ));
         }
     };
     issue(&issuer, &claims.with(request.claims)).map_err(MintError::Token)
@@ -188,11 +232,21 @@ fn issue(issuer: &Issuer, claims: &Claims) -> Result<Response, TokenError> {
         TokenError::Unavailable
     })?;
     let expires_in = TOKEN_LIFETIME.as_secs();
-    Ok(Json(Issued { access_token: token.clone(), id_token: token, token_type: "Bearer", expires_in }).into_response())
+    Ok(Json(Issued {
+        access_token: token.clone(),
+        id_token: token,
+        token_type: "Bearer",
+        expires_in,
+    })
+    .into_response())
 }
 
 fn error_body(status: StatusCode, error: &str, description: &str) -> Response {
-    (status, Json(serde_json::json!({ "error": error, "error_description": description }))).into_response()
+    (
+        status,
+        Json(serde_json::json!({ "error": error, "error_description": description })),
+    )
+        .into_response()
 }
 
 impl IntoResponse for TokenError {
@@ -200,25 +254,40 @@ impl IntoResponse for TokenError {
         use StatusCode as S;
         let (status, error, description) = match self {
             Self::InvalidRequest(description) => (S::BAD_REQUEST, "invalid_request", description),
-            Self::InvalidClient => {
-                (S::UNAUTHORIZED, "invalid_client", "the client is sigstore, public, without a secret")
-            }
+            Self::InvalidClient => (
+                S::UNAUTHORIZED,
+                "invalid_client",
+                "the client is sigstore, public, without a secret",
+            ),
             Self::InvalidGrant(description) => (S::BAD_REQUEST, "invalid_grant", description),
-            Self::UnsupportedGrantType => {
-                (S::BAD_REQUEST, "unsupported_grant_type", "use authorization_code or device_code")
-            }
-            Self::AuthorizationPending => (S::BAD_REQUEST, "authorization_pending", "nobody approved the code yet"),
+            Self::UnsupportedGrantType => (
+                S::BAD_REQUEST,
+                "unsupported_grant_type",
+                "use authorization_code or device_code",
+            ),
+            Self::AuthorizationPending => (
+                S::BAD_REQUEST,
+                "authorization_pending",
+                "nobody approved the code yet",
+            ),
             Self::AccessDenied => (S::BAD_REQUEST, "access_denied", "the login was denied"),
-            Self::ExpiredToken => (S::BAD_REQUEST, "expired_token", "the device code is unknown, expired or was used"),
-            Self::Unavailable => {
-                (S::SERVICE_UNAVAILABLE, "temporarily_unavailable", "too many logins are under way; try again")
-            }
+            Self::ExpiredToken => (
+                S::BAD_REQUEST,
+                "expired_token",
+                "the device code is unknown, expired or was used",
+            ),
+            Self::Unavailable => (
+                S::SERVICE_UNAVAILABLE,
+                "temporarily_unavailable",
+                "too many logins are under way; try again",
+            ),
         };
         let mut response = error_body(status, error, description);
         if self == Self::InvalidClient {
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Basic realm=\"sigkeep\""));
+            response.headers_mut().insert(
+                header::WWW_AUTHENTICATE,
+                header::HeaderValue::from_static("Basic realm=\"sigkeep\""),
+            );
         }
         response
     }
@@ -227,7 +296,9 @@ impl IntoResponse for TokenError {
 impl IntoResponse for MintError {
     fn into_response(self) -> Response {
         match self {
-            Self::Request(description) => error_body(StatusCode::BAD_REQUEST, "invalid_request", &description),
+            Self::Request(description) => {
+                error_body(StatusCode::BAD_REQUEST, "invalid_request", &description)
+            }
             Self::Token(error) => error.into_response(),
         }
     }

@@ -1,0 +1,1 @@
+//! The trust root and the files that clients need.
