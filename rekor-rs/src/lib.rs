@@ -1,1 +1,24 @@
-//! stub
+//! A transparency log that speaks Rekor v1, and certificate transparency beside it.
+//!
+//! ```text
+//! api        HTTP: parse, call, print
+//! entry      kinds of entries: verify, canonical body, search terms
+//! shard      one tree of the log: append, prove, promise
+//! format     what a shard's leaves and checkpoints look like
+//! search     finding entries by signer, subject and digest
+//! ```
+
+mod api;
+pub mod cli;
+mod config;
+pub mod ct;
+pub mod entry;
+mod error;
+mod format;
+pub mod search;
+mod service;
+mod shard;
+
+pub use config::{Config, ConfigError, Endpoint, Kind, Limits, LogConfig, ServerConfig};
+pub use error::Error;
+pub use service::Service;

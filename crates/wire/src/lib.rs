@@ -1,1 +1,4 @@
-//! stub
+//! Sigstore's messages: the JSON that its services and clients exchange. Pure: no I/O, no clock.
+
+pub mod rekor;
+pub mod trust;

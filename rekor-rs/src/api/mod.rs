@@ -1,0 +1,196 @@
+//! The HTTP interface of Rekor v1: parse, call, print.
+//!
+//! Every resource is one entry of [`Resource`]; [`serve`] is the one place where methods, content
+//! negotiation, disabled endpoints and common headers are decided.
+
+mod body;
+mod headers;
+mod negotiation;
+mod parameters;
+mod v1;
+mod work;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::any;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, StatusCode};
+use logstore::SharedStore;
+
+use crate::config::{Config, Endpoint, Limits};
+use crate::error::RequestError;
+use crate::shard::Shard;
+
+use body::Bodies;
+use work::Work;
+
+/// What requests are answered from.
+#[derive(Debug)]
+pub(crate) struct Rekor {
+    /// Oldest first; never empty.
+    shards: Vec<Shard>,
+    store: SharedStore,
+    limits: Limits,
+    disabled: BTreeSet<Endpoint>,
+    bodies: Bodies,
+    work: Work,
+}
+
+impl Rekor {
+    /// `None` if there are no shards.
+    pub(crate) fn new(shards: Vec<Shard>, store: SharedStore, config: &Config) -> Option<Self> {
+        if shards.is_empty() {
+            return None;
+        }
+        Some(Self {
+            shards,
+            store,
+            limits: config.limits,
+            disabled: config.disabled_endpoints.clone(),
+            bodies: Bodies::new(&config.limits),
+            work: Work::new(),
+        })
+    }
+
+    /// All shards, oldest first.
+    pub(crate) fn shards(&self) -> &[Shard] {
+        &self.shards
+    }
+
+    /// The shard that takes entries, and the frozen ones before it.
+    fn active(&self) -> Result<(&Shard, &[Shard]), RequestError> {
+        self.shards
+            .split_last()
+            .ok_or(RequestError::Internal("no shards"))
+    }
+}
+
+/// A path with its methods.
+#[derive(Clone, Copy, Debug)]
+enum Resource {
+    Log,
+    PublicKey,
+    Proof,
+    Entries,
+    Entry,
+    Retrieve,
+    Index,
+}
+
+/// Routes of Rekor v1. Each path is served with and without a slash at its end.
+pub(crate) fn router(rekor: Arc<Rekor>) -> Router {
+    let resources = [
+        ("/api/v1/log", Resource::Log),
+        ("/api/v1/log/publicKey", Resource::PublicKey),
+        ("/api/v1/log/proof", Resource::Proof),
+        ("/api/v1/log/entries", Resource::Entries),
+        ("/api/v1/log/entries/{id}", Resource::Entry),
+        ("/api/v1/log/entries/retrieve", Resource::Retrieve),
+        ("/api/v1/index/retrieve", Resource::Index),
+    ];
+    let mut router = Router::new()
+        .route("/", any(home))
+        .route("/ping", any(ping));
+    for (path, resource) in resources {
+        let handler = any(move |State(rekor): State<Arc<Rekor>>, request: Request| {
+            serve(rekor, resource, request)
+        });
+        router = router
+            .route(path, handler.clone())
+            .route(&format!("{path}/"), handler);
+    }
+    router.fallback(not_found).with_state(rekor)
+}
+
+async fn serve(rekor: Arc<Rekor>, resource: Resource, request: Request) -> Response {
+    if let Some(preflight) = headers::preflight(&request) {
+        return preflight;
+    }
+    let get = request.method() == Method::GET;
+    let cross_origin = request.headers().contains_key(http::header::ORIGIN);
+    let mut response = dispatch(&rekor, resource, request)
+        .await
+        .unwrap_or_else(IntoResponse::into_response);
+    headers::add(response.headers_mut(), get, cross_origin);
+    response
+}
+
+async fn dispatch(
+    rekor: &Arc<Rekor>,
+    resource: Resource,
+    request: Request,
+) -> Result<Response, RequestError> {
+    let (endpoint, allowed) = match (resource, request.method()) {
+        (Resource::Log, &Method::GET) => (Some(Endpoint::GetLogInfo), "GET"),
+        (Resource::PublicKey, &Method::GET) => (Some(Endpoint::GetPublicKey), "GET"),
+        (Resource::Proof, &Method::GET) => (Some(Endpoint::GetLogProof), "GET"),
+        (Resource::Entries, &Method::GET) => (Some(Endpoint::GetLogEntryByIndex), "POST,GET"),
+        (Resource::Entries, &Method::POST) => (Some(Endpoint::CreateLogEntry), "POST,GET"),
+        // `retrieve` is also what an entry could be called.
+        (Resource::Entry | Resource::Retrieve, &Method::GET) => {
+            (Some(Endpoint::GetLogEntryByUuid), "GET")
+        }
+        (Resource::Retrieve, &Method::POST) => (Some(Endpoint::SearchLogQuery), "POST,GET"),
+        (Resource::Index, &Method::POST) => (Some(Endpoint::SearchIndex), "POST"),
+        (Resource::Entries | Resource::Retrieve, _) => (None, "POST,GET"),
+        (Resource::Index, _) => (None, "POST"),
+        (_, _) => (None, "GET"),
+    };
+    let Some(endpoint) = endpoint else {
+        return Err(RequestError::Method {
+            method: request.method().clone(),
+            allowed,
+        });
+    };
+    let offered = match endpoint {
+        Endpoint::GetPublicKey => negotiation::PUBLIC_KEY,
+        _ => negotiation::JSON,
+    };
+    let media_type = negotiation::choose(&request, offered)?;
+    if rekor.disabled.contains(&endpoint) {
+        return Err(RequestError::Disabled(endpoint));
+    }
+    let uri = request.uri().clone();
+    match endpoint {
+        Endpoint::GetLogInfo => v1::log::info(rekor).await,
+        Endpoint::GetPublicKey => v1::log::public_key(rekor, &uri, media_type),
+        Endpoint::GetLogProof => v1::log::proof(rekor, &uri).await,
+        Endpoint::CreateLogEntry => v1::entries::create(rekor, request).await,
+        Endpoint::GetLogEntryByIndex => v1::entries::by_index(rekor, &uri).await,
+        Endpoint::GetLogEntryByUuid => v1::entries::by_id(rekor, &uri).await,
+        Endpoint::SearchLogQuery => v1::retrieve::retrieve(rekor, request).await,
+        Endpoint::SearchIndex => v1::index::retrieve(rekor, request).await,
+    }
+}
+
+/// A successful answer: compact JSON and exactly one line feed, which clients cut at.
+fn json(status: StatusCode, mut body: Vec<u8>) -> Response {
+    body.push(b'\n');
+    let mut response = (status, body).into_response();
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+async fn ping(request: Request) -> Response {
+    match *request.method() {
+        Method::GET | Method::HEAD => ([(CONTENT_TYPE, "text/plain")], ".").into_response(),
+        _ => not_found(request).await,
+    }
+}
+
+async fn home() -> Html<&'static str> {
+    Html(
+        "<!doctype html><meta charset=\"utf-8\"><title>Transparency log</title>\
+         <h1>Transparency log</h1><p>This is a Rekor log. Its interface is at <code>/api/v1/</code>.\n",
+    )
+}
+
+async fn not_found(request: Request) -> Response {
+    RequestError::NoSuchPath(request.uri().path().to_owned()).into_response()
+}

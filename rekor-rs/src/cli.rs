@@ -1,0 +1,226 @@
+//! The command line: `rekor-rs …`, and `sigkeep rekor …`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clock::SystemClock;
+use keys::KeyUri;
+use logstore::{LogId, LogKind, LogState, SharedStore, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, ConfigError, Kind, LogConfig};
+use crate::{Error, Service, service};
+
+/// Commands of the log service.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Serve the configured logs until stopped.
+    Serve {
+        /// The configuration.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Create, freeze and list logs.
+    #[command(subcommand)]
+    Log(LogCommand),
+}
+
+/// Commands on logs in the database.
+#[derive(Debug, clap::Subcommand)]
+pub enum LogCommand {
+    /// Create a log and print its id.
+    Create {
+        /// The configuration: database and passphrase.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// What speaks over it.
+        #[arg(long, value_enum)]
+        kind: Kind,
+        /// Its name; the configured hostname if left out.
+        #[arg(long)]
+        origin: Option<String>,
+        /// The key that signs its heads.
+        #[arg(long, value_name = "URI")]
+        key: KeyUri,
+        /// Its id; random if left out.
+        #[arg(long)]
+        id: Option<i64>,
+    },
+    /// Make a log read-only for ever.
+    Freeze {
+        /// The configuration: database.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The log's id.
+        id: i64,
+    },
+    /// List the logs, oldest first.
+    List {
+        /// The configuration: database.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+/// What a command failed with.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error(transparent)]
+    Service(#[from] Error),
+    #[error(transparent)]
+    Serve(#[from] serve::ServeError),
+    #[error("signals: {0}")]
+    Signals(std::io::Error),
+}
+
+impl From<ConfigError> for CommandError {
+    fn from(error: ConfigError) -> Self {
+        Self::Service(error.into())
+    }
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        Self::Service(error.into())
+    }
+}
+
+/// Runs a command. `open` opens the store at a database URL.
+pub async fn run(
+    command: Command,
+    open: impl AsyncFn(&str) -> Result<SharedStore, StoreError>,
+) -> ExitCode {
+    let done = match command {
+        Command::Serve { config } => serve(config, open).await,
+        Command::Log(command) => log(command, open).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rekor-rs: {error}");
+            match error {
+                CommandError::Service(Error::Config(_)) => ExitCode::from(2),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+async fn serve(
+    path: PathBuf,
+    open: impl AsyncFn(&str) -> Result<SharedStore, StoreError>,
+) -> Result<(), CommandError> {
+    serve::logging::init(serve::logging::Format::detect(), "info");
+    let config = Config::load(&path)?;
+    let server = config.server.clone();
+    if server.metrics.is_some() {
+        serve::metrics::install();
+    }
+    let limits = serve::Limits {
+        body: config.limits.body,
+        ..serve::Limits::default()
+    };
+    let store = open(&server.database).await?;
+    let service = Service::open(config, store, SystemClock::shared()).await?;
+    let stop = serve::stop_on_signals().map_err(CommandError::Signals)?;
+    let listener = serve::listen(server.listen).await?;
+    tracing::info!(address = %server.listen, "serving");
+    let api = serve::serve(
+        "rekor",
+        listener,
+        service.router(),
+        server.tls,
+        limits,
+        stop.clone(),
+    );
+    match server.metrics {
+        None => api.await?,
+        Some(address) => {
+            let listener = serve::listen(address).await?;
+            let metrics = serve_metrics(listener, stop);
+            let (api, metrics) = tokio::join!(api, metrics);
+            api.and(metrics)?;
+        }
+    }
+    Ok(())
+}
+
+async fn serve_metrics(
+    listener: tokio::net::TcpListener,
+    stop: CancellationToken,
+) -> Result<(), serve::ServeError> {
+    let limits = serve::Limits::default();
+    serve::serve(
+        "rekor-metrics",
+        listener,
+        serve::metrics::router(),
+        None,
+        limits,
+        stop,
+    )
+    .await
+}
+
+async fn log(
+    command: LogCommand,
+    open: impl AsyncFn(&str) -> Result<SharedStore, StoreError>,
+) -> Result<(), CommandError> {
+    match command {
+        LogCommand::Create {
+            config,
+            kind,
+            origin,
+            key,
+            id,
+        } => {
+            let config = Config::load(&config)?;
+            let store = open(&config.server.database).await?;
+            let log = LogConfig {
+                id,
+                kind,
+                origin: origin.clone(),
+                key,
+                passphrase: None,
+            };
+            let signer = service::open_key(&config, &log, 1).await?;
+            let origin = origin.as_deref().unwrap_or(&config.hostname);
+            let now = SystemClock::shared().now_ms();
+            let record =
+                service::create(&store, &log, origin, signer.public_key().spki_der(), now).await?;
+            println!("{}", record.id.0);
+        }
+        LogCommand::Freeze { config, id } => {
+            let store = open(&Config::load(&config)?.server.database).await?;
+            store.set_state(LogId(id), LogState::Frozen).await?;
+        }
+        LogCommand::List { config } => {
+            let store = open(&Config::load(&config)?.server.database).await?;
+            for record in store.logs().await? {
+                let size = store.head(record.id).await?.size;
+                println!(
+                    "{}\t{}\t{}\t{}\t{size}",
+                    record.id.0,
+                    kind(record.kind),
+                    record.origin,
+                    state(record.state)
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn kind(kind: LogKind) -> &'static str {
+    match kind {
+        LogKind::Ct => "ct",
+        LogKind::RekorV1 => "rekor-v1",
+        LogKind::RekorV2 => "rekor-v2",
+    }
+}
+
+fn state(state: LogState) -> &'static str {
+    match state {
+        LogState::Active => "active",
+        LogState::Frozen => "frozen",
+    }
+}

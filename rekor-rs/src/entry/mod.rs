@@ -1,0 +1,440 @@
+//! Entries: from what a client proposes to what the log keeps.
+//!
+//! One file per kind parses its `spec`, verifies its signatures and returns a [`Verified`] entry;
+//! [`KINDS`] lists them. `docs/adding-an-entry-kind.md` says how to add one.
+
+mod chain;
+mod dsse;
+mod envelope;
+mod hashedrekord;
+mod intoto;
+mod pem;
+mod statement;
+mod verifier;
+
+pub use verifier::{Verifier, VerifierError};
+
+use logstore::SearchKey;
+use serde_json::value::RawValue;
+use tlog::Hash;
+use wire::rekor::{Digest, ProposedDigest, ProposedEntry};
+
+/// A kind of entry with the versions of its schema that this log can verify.
+struct Kind {
+    name: &'static str,
+    versions: &'static [Version],
+}
+
+/// One version of a kind.
+struct Version {
+    number: &'static str,
+    verify: fn(&str, Purpose, &Limits) -> Result<Verified, EntryError>,
+}
+
+/// What this log can verify.
+const KINDS: &[Kind] = &[
+    Kind {
+        name: wire::rekor::dsse::KIND,
+        versions: &[Version {
+            number: "0.0.1",
+            verify: dsse::verify,
+        }],
+    },
+    Kind {
+        name: wire::rekor::hashedrekord::KIND,
+        versions: &[Version {
+            number: "0.0.1",
+            verify: hashedrekord::verify,
+        }],
+    },
+    Kind {
+        name: wire::rekor::intoto::KIND,
+        versions: &[Version {
+            number: "0.0.2",
+            verify: intoto::verify,
+        }],
+    },
+];
+
+/// Kinds and versions that Rekor v1 defines and this log does not take; any other kind is unknown.
+const KNOWN_ELSEWHERE: &[(&str, &str)] = &[
+    ("alpine", "0.0.1"),
+    ("cose", "0.0.1"),
+    ("helm", "0.0.1"),
+    ("intoto", "0.0.1"),
+    ("jar", "0.0.1"),
+    ("rekord", "0.0.1"),
+    ("rfc3161", "0.0.1"),
+    ("rpm", "0.0.1"),
+    ("tuf", "0.0.1"),
+];
+
+/// Why an entry is being looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To append it. It must carry all that its signatures cover.
+    Insert,
+    /// To look it up. The canonical form will do for kinds that drop content.
+    Find,
+}
+
+/// Bounds that verification applies.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Longest attestation that is kept beside its entry, in bytes.
+    pub attestation: usize,
+}
+
+/// An entry whose signatures hold, ready to be a leaf.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// The kind's name.
+    pub kind: &'static str,
+    /// The canonical body: the leaf.
+    pub body: Vec<u8>,
+    /// RFC 6962 leaf hash of the body.
+    pub leaf_hash: Hash,
+    /// The attestation to keep, empty if none.
+    pub attestation: Vec<u8>,
+    /// What the entry is to be found by, without repetition.
+    pub keys: Vec<SearchKey>,
+}
+
+impl Verified {
+    fn new(kind: &'static str, body: Vec<u8>, attestation: Vec<u8>, terms: Terms) -> Self {
+        let leaf_hash = tlog::leaf_hash(&body);
+        Self {
+            kind,
+            body,
+            leaf_hash,
+            attestation,
+            keys: terms.into_keys(),
+        }
+    }
+}
+
+/// Why an entry was refused. Texts are answers to clients.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    /// Not JSON, or a member of another type than its schema says.
+    #[error("{0}")]
+    Json(String),
+    /// `kind`, `apiVersion` or `spec` is absent.
+    #[error("{0} in body is required")]
+    Required(&'static str),
+    /// No such kind.
+    #[error("invalid kind value: {0:?}")]
+    UnknownKind(String),
+    /// `apiVersion` is not a semantic version.
+    #[error("apiVersion in body should match '{pattern}'", pattern = SEMANTIC_VERSION)]
+    VersionSyntax,
+    /// The kind has no such version.
+    #[error(
+        "{kind} implementation for version '{version}' not found: unable to locate entry for version {version}"
+    )]
+    UnknownVersion {
+        /// The kind.
+        kind: String,
+        /// The version asked for.
+        version: String,
+    },
+    /// A kind that exists, but not here.
+    #[error("entry kind '{0}' is not enabled for submission on this server")]
+    KindNotEnabled(String),
+    /// A version that exists, but not here.
+    #[error("entry kind '{kind}' does not support inserting entries of version '{version}'")]
+    VersionNotEnabled {
+        /// The kind.
+        kind: String,
+        /// The version asked for.
+        version: String,
+    },
+    /// The `spec` does not follow its schema.
+    #[error("validation failure list:\n{0}")]
+    Schema(String),
+    /// The `spec` is well-formed and wrong.
+    #[error("{0}")]
+    Invalid(String),
+    /// A key or certificate cannot be used.
+    #[error(transparent)]
+    Verifier(#[from] VerifierError),
+    /// Complete enough to be looked up, not to be appended.
+    #[error("entry not insertable into log: {0}")]
+    NotInsertable(&'static str),
+}
+
+const SEMANTIC_VERSION: &str = r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$";
+
+impl EntryError {
+    fn invalid(reason: impl Into<String>) -> Self {
+        Self::Invalid(reason.into())
+    }
+
+    fn missing_member(path: &str) -> Self {
+        Self::Schema(format!("{path} in body is required"))
+    }
+
+    /// A string that is not one of the values that its schema lists.
+    fn not_listed(path: &str, listed: &[&str]) -> Self {
+        Self::Schema(format!(
+            "{path} in body should be one of [{}]",
+            listed.join(" ")
+        ))
+    }
+}
+
+/// A proposed entry whose kind and version are known; its `spec` is not parsed yet.
+#[derive(Clone, Copy)]
+pub struct Submission<'a> {
+    verify: fn(&str, Purpose, &Limits) -> Result<Verified, EntryError>,
+    spec: &'a RawValue,
+    cheap: bool,
+}
+
+/// Largest `spec` of a single-signature kind that counts as cheap, in bytes.
+const CHEAP_SPEC: usize = 16 * 1024;
+
+impl<'a> Submission<'a> {
+    /// Finds out what is proposed. Does not look into `spec`.
+    pub fn parse(json: &'a [u8]) -> Result<Self, EntryError> {
+        let proposed: Option<ProposedEntry<'a>> = from_object(json)?;
+        let proposed = proposed.unwrap_or_default();
+        let kind = proposed
+            .kind
+            .as_deref()
+            .filter(|kind| !kind.is_empty())
+            .ok_or(EntryError::Required("kind"))?;
+        let here = KINDS.iter().find(|known| known.name == kind);
+        if here.is_none() && !KNOWN_ELSEWHERE.iter().any(|(name, _)| *name == kind) {
+            return Err(EntryError::UnknownKind(kind.to_owned()));
+        }
+        let version = proposed
+            .api_version
+            .as_deref()
+            .ok_or(EntryError::Required("apiVersion"))?;
+        if !is_semantic_version(version) {
+            return Err(EntryError::VersionSyntax);
+        }
+        let spec = proposed.spec.ok_or(EntryError::Required("spec"))?;
+        // Build metadata does not make a version another one.
+        let number = version
+            .split_once('+')
+            .map_or(version, |(number, _)| number);
+        let found = here.and_then(|kind| kind.versions.iter().find(|known| known.number == number));
+        match (found, here) {
+            (Some(found), _) => Ok(Self {
+                verify: found.verify,
+                spec,
+                cheap: kind == wire::rekor::hashedrekord::KIND && spec.get().len() <= CHEAP_SPEC,
+            }),
+            (None, _) if !KNOWN_ELSEWHERE.contains(&(kind, number)) => {
+                Err(EntryError::UnknownVersion {
+                    kind: kind.to_owned(),
+                    version: version.to_owned(),
+                })
+            }
+            (None, None) => Err(EntryError::KindNotEnabled(kind.to_owned())),
+            (None, Some(_)) => Err(EntryError::VersionNotEnabled {
+                kind: kind.to_owned(),
+                version: version.to_owned(),
+            }),
+        }
+    }
+
+    /// Whether verification takes less time than handing it to another thread.
+    #[must_use]
+    pub fn is_cheap(&self) -> bool {
+        self.cheap
+    }
+
+    /// Parses `spec`, verifies the signatures and prints the canonical body.
+    pub fn verify(self, purpose: Purpose, limits: &Limits) -> Result<Verified, EntryError> {
+        (self.verify)(self.spec.get(), purpose, limits)
+    }
+}
+
+/// Deserializes a JSON object or null. (Derived structures would take an array, too.)
+pub fn from_object<'a, T: serde::Deserialize<'a>>(json: &'a [u8]) -> Result<Option<T>, EntryError> {
+    let first = json.iter().find(|byte| !byte.is_ascii_whitespace());
+    if let Some(first) = first.filter(|first| !matches!(first, b'{' | b'n')) {
+        return Err(EntryError::Json(format!(
+            "expected a JSON object, found {:?}",
+            char::from(*first)
+        )));
+    }
+    serde_json::from_slice(json).map_err(|error| EntryError::Json(error.to_string()))
+}
+
+/// Deserializes a `spec`.
+fn from_spec<'a, T: serde::Deserialize<'a>>(spec: &'a str) -> Result<T, EntryError> {
+    from_object(spec.as_bytes())?.ok_or(EntryError::Required("spec"))
+}
+
+/// A digest that must be SHA-256.
+fn sha256_digest<'a>(path: &str, digest: &'a ProposedDigest<'_>) -> Result<Digest<'a>, EntryError> {
+    match (digest.algorithm.as_deref(), digest.value.as_deref()) {
+        (Some("sha256"), Some(value)) => Ok(Digest {
+            algorithm: "sha256",
+            value,
+        }),
+        (Some(_), Some(_)) => Err(EntryError::not_listed(
+            &format!("{path}.algorithm"),
+            &["sha256"],
+        )),
+        (None, _) => Err(EntryError::missing_member(&format!("{path}.algorithm"))),
+        (_, None) => Err(EntryError::missing_member(&format!("{path}.value"))),
+    }
+}
+
+/// Semantic Versioning 2.0.0: three numbers without leading zeros, then `-pre.release` and
+/// `+build.metadata`, each optional.
+fn is_semantic_version(text: &str) -> bool {
+    let identifier = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let number = |text: &str| digits(text) && (text == "0" || !text.starts_with('0'));
+    let (rest, build_ok) = match text.split_once('+') {
+        Some((rest, build)) => (rest, build.split('.').all(identifier)),
+        None => (text, true),
+    };
+    let (core, pre_ok) = match rest.split_once('-') {
+        Some((core, pre)) => (
+            core,
+            pre.split('.')
+                .all(|part| identifier(part) && (!digits(part) || number(part))),
+        ),
+        None => (rest, true),
+    };
+    build_ok && pre_ok && core.split('.').count() == 3 && core.split('.').all(number)
+}
+
+/// The terms that an entry is found by.
+#[derive(Debug, Default)]
+struct Terms(Vec<SearchKey>);
+
+impl Terms {
+    /// Adds a term.
+    fn add(&mut self, term: &str) {
+        self.0.push(crate::search::key(term));
+    }
+
+    /// Adds a digest as `algorithm:digits`.
+    fn add_digest(&mut self, algorithm: &str, value: &str) {
+        self.add(&format!("{algorithm}:{value}"));
+    }
+
+    /// Adds a signer: its key, in the bare form that key searches use and as a `sha256:` digest,
+    /// and its subjects.
+    fn add_verifier(&mut self, verifier: &Verifier) {
+        let digest = hex::encode(crypto::sha256(verifier.canonical().as_bytes()));
+        self.add(&digest);
+        self.add_digest("sha256", &digest);
+        verifier
+            .subjects()
+            .iter()
+            .for_each(|subject| self.add(subject));
+    }
+
+    fn into_keys(mut self) -> Vec<SearchKey> {
+        self.0.sort_unstable();
+        self.0.dedup();
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(json: &str) -> EntryError {
+        Submission::parse(json.as_bytes()).err().unwrap()
+    }
+
+    #[test]
+    fn kind_is_asked_for_first() {
+        for json in [
+            "{}",
+            "null",
+            r#"{"kind":""}"#,
+            r#"{"kind":null,"apiVersion":"x"}"#,
+        ] {
+            assert_eq!(refusal(json), EntryError::Required("kind"), "{json}");
+        }
+        assert_eq!(
+            refusal(r#"{"kind":"nope"}"#).to_string(),
+            r#"invalid kind value: "nope""#
+        );
+    }
+
+    #[test]
+    fn malformed_json_and_other_types_are_refused() {
+        for json in [
+            "[",
+            "[]",
+            r#"["hashedrekord","0.0.1",{}]"#,
+            "7",
+            r#""x""#,
+            "{",
+            r#"{"kind":7}"#,
+            "nul",
+        ] {
+            assert!(matches!(refusal(json), EntryError::Json(_)), "{json}");
+        }
+    }
+
+    #[test]
+    fn versions_are_checked_for_syntax_then_for_existence() {
+        let with = |kind: &str, version: &str| {
+            format!(r#"{{"kind":"{kind}","apiVersion":"{version}","spec":{{}}}}"#)
+        };
+        assert_eq!(
+            refusal(&with("hashedrekord", "x")),
+            EntryError::VersionSyntax
+        );
+        assert_eq!(
+            refusal(&with("hashedrekord", "0.0.2")).to_string(),
+            "hashedrekord implementation for version '0.0.2' not found: unable to locate entry for version 0.0.2"
+        );
+        assert!(matches!(
+            refusal(&with("rpm", "0.0.1")),
+            EntryError::KindNotEnabled(_)
+        ));
+        assert!(matches!(
+            refusal(&with("rpm", "9.0.1")),
+            EntryError::UnknownVersion { .. }
+        ));
+        assert!(matches!(
+            refusal(&with("intoto", "0.0.1")),
+            EntryError::VersionNotEnabled { .. }
+        ));
+        assert!(Submission::parse(with("intoto", "0.0.2").as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn semantic_versions_are_recognised() {
+        for good in [
+            "0.0.1",
+            "10.20.30",
+            "1.0.0-alpha.1",
+            "1.0.0-0a.b+build.01",
+            "1.0.0+x-y",
+        ] {
+            assert!(is_semantic_version(good), "{good}");
+        }
+        for bad in [
+            "", "1", "1.0", "1.0.0.0", "01.0.0", "1.0.0-", "1.0.0-01", "1.0.0+", "v1.0.0", "1.0.x",
+        ] {
+            assert!(!is_semantic_version(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn terms_are_unique_and_do_not_depend_on_case() {
+        let mut terms = Terms::default();
+        terms.add("Dev@Corp.Example");
+        terms.add("dev@corp.example");
+        terms.add_digest("sha256", "AB");
+        assert_eq!(terms.into_keys().len(), 2);
+    }
+}

@@ -1,0 +1,107 @@
+//! How a Rekor v1 shard writes leaves and heads.
+//!
+//! ```text
+//! rekor.example.org - 1193050959916656506
+//! 42
+//! q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=
+//!
+//! — rekor.example.org 3ZTdNDBF…
+//! ```
+//!
+//! The key hint is the start of SHA-256 of the key's DER SPKI. Nobody else's signature may be
+//! added: verifiers in the field want every line to be the log's own.
+
+use logstore::{NewEntry, SearchKey};
+use sequencer::{Format, TreeHead};
+use tlog::Hash;
+use tlog::checkpoint::Checkpoint;
+use tlog::note::{Note, Signature};
+
+use crate::entry::Verified;
+
+/// Writes the leaves and checkpoints of one shard.
+#[derive(Clone, Debug)]
+pub(crate) struct RekorV1 {
+    host: String,
+    origin: String,
+    key_hint: [u8; 4],
+}
+
+/// A verified entry that waits for its place.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    body: Vec<u8>,
+    leaf_hash: Hash,
+    attestation: Vec<u8>,
+    keys: Vec<SearchKey>,
+}
+
+impl From<Verified> for Pending {
+    fn from(verified: Verified) -> Self {
+        Self {
+            body: verified.body,
+            leaf_hash: verified.leaf_hash,
+            attestation: verified.attestation,
+            keys: verified.keys,
+        }
+    }
+}
+
+impl RekorV1 {
+    /// The format of the shard `tree` of the log that is known as `host`.
+    #[must_use]
+    pub(crate) fn new(host: &str, tree: i64, key: &crypto::PublicKey) -> Self {
+        Self {
+            host: host.to_owned(),
+            origin: format!("{host} - {tree}"),
+            key_hint: tlog::note::spki_key_hint(key.spki_der()),
+        }
+    }
+
+    fn text(&self, head: &TreeHead) -> String {
+        Checkpoint {
+            origin: self.origin.clone(),
+            size: head.size,
+            root: head.root,
+            extensions: Vec::new(),
+        }
+        .text()
+    }
+}
+
+impl Format for RekorV1 {
+    type Pending = Pending;
+
+    /// Two submissions are the same entry if they have the same canonical body.
+    fn identity(&self, pending: &Pending) -> Hash {
+        pending.leaf_hash
+    }
+
+    fn entry(&self, pending: Pending, _index: u64, _timestamp_ms: u64) -> NewEntry {
+        NewEntry {
+            leaf_hash: pending.leaf_hash,
+            identity: pending.leaf_hash,
+            body: pending.body,
+            extra: pending.attestation,
+            keys: pending.keys,
+        }
+    }
+
+    fn head_message(&self, head: &TreeHead) -> Vec<u8> {
+        self.text(head).into_bytes()
+    }
+
+    fn signed_head(&self, head: &TreeHead, signature: &[u8]) -> Vec<u8> {
+        let signature = Signature {
+            name: self.host.clone(),
+            key_hint: self.key_hint,
+            signature: signature.to_vec(),
+        };
+        Note {
+            text: self.text(head),
+            signatures: vec![signature],
+        }
+        .print()
+        .into_bytes()
+    }
+}

@@ -1,0 +1,199 @@
+//! Checks and translates a search request.
+
+use logstore::SearchKey;
+use wire::rekor::{Operator, PublicKeyFormat, SearchIndex};
+
+use crate::entry::Verifier;
+
+/// Longest subject, in bytes.
+const MAX_SUBJECT: usize = 512;
+
+/// A search: terms and how they combine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// Keys of the terms.
+    pub keys: Vec<SearchKey>,
+    /// Whether an entry has to carry all or any of them.
+    pub operator: Operator,
+}
+
+/// What is wrong with a search request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// Not an e-mail address.
+    #[error("email in body must be of type email: {0:?}")]
+    Email(String),
+    /// Not a digest with or without its algorithm.
+    #[error(
+        "hash in body should match '^(sha512:)?[0-9a-fA-F]{{128}}$|^(sha256:)?[0-9a-fA-F]{{64}}$|^(sha1:)?[0-9a-fA-F]{{40}}$'"
+    )]
+    Hash,
+    /// Neither `and` nor `or`.
+    #[error("operator in body should be one of [and or]")]
+    Operator,
+    /// `publicKey` without `format`.
+    #[error("publicKey.format in body is required")]
+    FormatRequired,
+    /// An unknown `publicKey.format`.
+    #[error("publicKey.format in body should be one of [pgp x509 minisign ssh tuf]")]
+    Format,
+    /// Too long.
+    #[error("subject in body should be at most {MAX_SUBJECT} chars long")]
+    Subject,
+    /// Not a key of the format that it is said to have.
+    #[error("public key provided could not be parsed")]
+    PublicKey,
+    /// A format whose entries this log does not take.
+    #[error("the PKI format requested is not supported by this server")]
+    FormatUnsupported,
+}
+
+impl Query {
+    /// Translates a request, whose members are checked in alphabetical order.
+    pub fn parse(request: &SearchIndex<'_>) -> Result<Self, QueryError> {
+        let mut keys = Vec::new();
+        let mut add = |term: &str| keys.push(super::key(term));
+        let given = |text: &Option<wire::rekor::Text<'_>>| {
+            text.as_deref()
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
+        };
+        if let Some(email) = given(&request.email) {
+            if !is_email(&email) {
+                return Err(QueryError::Email(email));
+            }
+            add(&email);
+        }
+        if let Some(hash) = given(&request.hash) {
+            add(&digest_term(&hash).ok_or(QueryError::Hash)?);
+        }
+        let operator = match given(&request.operator) {
+            Some(name) => Operator::from_name(&name).ok_or(QueryError::Operator)?,
+            None => Operator::default(),
+        };
+        let key = match &request.public_key {
+            Some(key) => {
+                let format = key.format.as_deref().ok_or(QueryError::FormatRequired)?;
+                let format = PublicKeyFormat::from_name(format).ok_or(QueryError::Format)?;
+                Some((format, key.content.clone().unwrap_or_default().0))
+            }
+            None => None,
+        };
+        if let Some(subject) = given(&request.subject) {
+            if subject.chars().count() > MAX_SUBJECT {
+                return Err(QueryError::Subject);
+            }
+            add(&subject);
+        }
+        match key {
+            Some((PublicKeyFormat::X509, content)) => {
+                let verifier = Verifier::parse(&content).map_err(|_| QueryError::PublicKey)?;
+                add(&hex::encode(crypto::sha256(
+                    verifier.canonical().as_bytes(),
+                )));
+            }
+            Some(_) => return Err(QueryError::FormatUnsupported),
+            None => {}
+        }
+        Ok(Self { keys, operator })
+    }
+}
+
+/// `algorithm:digits`, from digits with or without an algorithm's name before them.
+fn digest_term(text: &str) -> Option<String> {
+    let (named, digits) = match text.split_once(':') {
+        Some((name, digits)) => (Some(name), digits),
+        None => (None, text),
+    };
+    let algorithm = match digits.len() {
+        40 => "sha1",
+        64 => "sha256",
+        128 => "sha512",
+        _ => return None,
+    };
+    let fits = named.is_none_or(|name| name == algorithm)
+        && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    fits.then(|| format!("{algorithm}:{digits}"))
+}
+
+/// Whether a text has the form `local@domain`.
+fn is_email(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else {
+        return false;
+    };
+    let plain =
+        |part: &str| !part.is_empty() && !part.chars().any(|c| c.is_whitespace() || c.is_control());
+    plain(local)
+        && !local.contains('@')
+        && plain(domain)
+        && !domain.starts_with('.')
+        && !domain.ends_with('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Result<Query, QueryError> {
+        Query::parse(&serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn digests_get_their_algorithm() {
+        let digits = "Ab".repeat(32);
+        let bare = parse(&format!(r#"{{"hash":"{digits}"}}"#)).unwrap();
+        let named = parse(&format!(r#"{{"hash":"sha256:{digits}"}}"#)).unwrap();
+        assert_eq!(bare, named);
+        assert_eq!(bare.keys, [crate::search::key(&format!("sha256:{digits}"))]);
+    }
+
+    #[test]
+    fn other_digests_are_refused() {
+        for hash in [
+            "ab".repeat(48),
+            format!("SHA256:{}", "ab".repeat(32)),
+            format!("sha1:{}", "ab".repeat(32)),
+            "zz".repeat(32),
+        ] {
+            assert_eq!(
+                parse(&format!(r#"{{"hash":"{hash}"}}"#)),
+                Err(QueryError::Hash),
+                "{hash}"
+            );
+        }
+    }
+
+    #[test]
+    fn empty_members_are_no_terms() {
+        assert_eq!(
+            parse(r#"{"email":"","hash":"","subject":"","operator":""}"#).unwrap(),
+            Query::default()
+        );
+    }
+
+    #[test]
+    fn operators_addresses_subjects_and_formats_are_checked() {
+        assert_eq!(parse(r#"{"operator":"AND"}"#), Err(QueryError::Operator));
+        assert_eq!(
+            parse(r#"{"email":"nobody"}"#),
+            Err(QueryError::Email("nobody".into()))
+        );
+        assert_eq!(
+            parse(&format!(r#"{{"subject":"{}"}}"#, "x".repeat(513))),
+            Err(QueryError::Subject)
+        );
+        assert!(parse(&format!(r#"{{"subject":"{}"}}"#, "x".repeat(512))).is_ok());
+        assert_eq!(
+            parse(r#"{"publicKey":{}}"#),
+            Err(QueryError::FormatRequired)
+        );
+        assert_eq!(
+            parse(r#"{"publicKey":{"format":"gpg"}}"#),
+            Err(QueryError::Format)
+        );
+        assert_eq!(
+            parse(r#"{"publicKey":{"format":"x509","content":"aGk="}}"#),
+            Err(QueryError::PublicKey)
+        );
+    }
+}
