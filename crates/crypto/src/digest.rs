@@ -11,6 +11,7 @@ pub enum HashAlgorithm {
     Sha512,
 }
 
+#[expect(clippy::len_without_is_empty, reason = "no digest is empty")]
 impl HashAlgorithm {
     /// Length of a digest, in bytes.
     #[must_use]

@@ -63,6 +63,7 @@ const ROCA_LARGEST_PRIME: u32 = 167;
 /// `2·sqrt(2·100)·n^(1/4)`, far more than distance any sound generator leaves by chance.
 const FERMAT_ROUNDS: usize = 100;
 
+#[expect(clippy::indexing_slicing, reason = "runs in the compiler only")]
 const fn odd_primes() -> [u32; 132] {
     let mut primes = [0; 132];
     let mut found = 0;

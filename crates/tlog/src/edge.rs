@@ -1,6 +1,7 @@
 //! The right edge of a tree: the partial tile of every level, all that is needed to append.
 
 use crate::hash::{empty_root, fold_right, node_hash};
+use crate::node::{Node, subtrees};
 use crate::tile::{TILE_HEIGHT, TILE_LEVELS};
 use crate::{Hash, TILE_WIDTH, TileId};
 
@@ -134,6 +135,13 @@ impl Edge {
             }
         }
         self.subtrees.push(subtree);
+    }
+
+    /// The complete subtrees that make up the tree, with their roots.
+    pub(crate) fn complete_subtrees(&self) -> impl Iterator<Item = (Node, Hash)> {
+        subtrees(0, self.size)
+            .into_iter()
+            .zip(self.subtrees.iter().copied())
     }
 
     fn push_entry(&mut self, level: u8, hash: Hash, full: &mut impl FnMut(TileId, Vec<Hash>)) {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::hash::{fold_right, node_hash};
 use crate::tile::TILE_HEIGHT;
-use crate::{Hash, MissingTile, TILE_WIDTH, TileId};
+use crate::{Edge, Hash, MissingTile, TILE_WIDTH, TileId};
 
 /// The complete subtree over leaves `[index·2^height, (index+1)·2^height)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +71,14 @@ pub struct Memo {
 }
 
 impl Memo {
+    /// Takes over what an edge of the log knows.
+    ///
+    /// With the edges before and after a batch, proofs for the leaves of the batch hash nothing
+    /// that is older than the batch.
+    pub fn learn(&mut self, edge: &Edge) {
+        self.interior.extend(edge.complete_subtrees());
+    }
+
     /// The root of `nodes`, as made by [`subtrees`].
     pub(crate) fn root<'a>(
         &mut self,
@@ -90,7 +98,7 @@ impl Memo {
         tile: &impl Fn(TileId) -> Option<&'a [Hash]>,
     ) -> Result<Hash, MissingTile> {
         let id = node.tile();
-        if node.height % TILE_HEIGHT == 0 {
+        if node.height.is_multiple_of(TILE_HEIGHT) {
             let entry = (node.first_entry() % TILE_WIDTH as u64) as usize;
             return tile(id)
                 .and_then(|hashes| hashes.get(entry))

@@ -1,6 +1,11 @@
 //! Behaviour of `tlog` as its callers see it.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
 
 mod checkpoints;
 mod hostile;

@@ -284,6 +284,47 @@ fn proofs_with_a_shared_memo_equal_those_without() {
 }
 
 #[test]
+fn a_memo_that_knows_the_edges_reads_no_more_than_the_batch_and_one_hash_a_tile() {
+    for (old, batch) in [
+        (0, 1),
+        (254, 1),
+        (255, 1),
+        (256, 1),
+        (70_000, 1),
+        (65_535, 300),
+    ] {
+        let mut log = Log::of_size(old);
+        let mut memo = Memo::default();
+        memo.learn(&log.edge);
+        log.grow(old + batch);
+        memo.learn(&log.edge);
+        let size = log.edge.size();
+        let reads = std::cell::Cell::new(0);
+        for index in old..size {
+            let plan = tlog::inclusion(index, size).unwrap();
+            let proof = plan.evaluate_with(&mut memo, |id| {
+                reads.set(reads.get() + 1);
+                log.tile(id)
+            });
+            let result = tlog::verify_inclusion(
+                index,
+                size,
+                &leaf(index),
+                &proof.unwrap(),
+                &log.edge.root(),
+            );
+            assert_eq!(result, Ok(()));
+        }
+        // Each leaf of the batch: its sibling, once below a shared subtree, and one hash a level.
+        assert!(
+            reads.get() <= batch * 5,
+            "{} reads for {batch} at {old}",
+            reads.get()
+        );
+    }
+}
+
+#[test]
 fn a_node_hash_is_not_a_leaf_hash_of_the_same_bytes() {
     let (left, right) = (leaf(0), leaf(1));
     let bytes = [left.0, right.0].concat();
