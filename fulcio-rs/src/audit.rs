@@ -1,0 +1,87 @@
+//! The audit log: one line for each certificate and each refusal, at target `audit`.
+//!
+//! A token is a password until it expires, so it is never written; its SHA-256 is, so that a line
+//! can be matched with a token that turns up elsewhere.
+
+use pki::leaf::San;
+
+use crate::error::{Code, RequestError};
+use crate::identity::Principal;
+use crate::issuance::Issued;
+
+/// Longest text from outside that goes into a line, in characters.
+const MAX_TEXT: usize = 1024;
+
+/// Where a request came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    /// `v1` or `v2`.
+    pub(crate) api: &'static str,
+    /// The request's id.
+    pub(crate) id: &'a str,
+}
+
+/// Notes a certificate.
+pub(crate) fn issued(request: Request<'_>, token: &str, principal: &Principal, issued: &Issued) {
+    let (san_type, san) = san(&principal.san);
+    tracing::info!(
+        target: "audit",
+        outcome = "issued",
+        api = request.api,
+        request_id = request.id,
+        issuer = clip(&principal.issuer),
+        subject = clip(&principal.subject),
+        san_type,
+        san = clip(san),
+        serial = hex::encode(issued.serial),
+        not_after = issued.not_after,
+        certificate_sha256 = hex::encode(crypto::sha256(&issued.certificate)),
+        ct_log = issued.sct.as_ref().map(|sct| hex::encode(sct.log_id)),
+        sct_timestamp_ms = issued.sct.as_ref().map(|sct| sct.timestamp_ms),
+        token_sha256 = hash(token),
+        "certificate issued"
+    );
+}
+
+/// Notes a refusal, or a failure of ours.
+pub(crate) fn refused(
+    request: Request<'_>,
+    token: &str,
+    principal: Option<&Principal>,
+    error: &RequestError,
+) {
+    let (code, _) = error.public();
+    let issuer = principal.map(|principal| clip(&principal.issuer));
+    let subject = principal.map(|principal| clip(&principal.subject));
+    let reason = error.to_string();
+    let reason = clip(&reason);
+    let token_sha256 = hash(token);
+    let Request {
+        api,
+        id: request_id,
+    } = request;
+    if code == Code::InvalidArgument {
+        tracing::warn!(target: "audit", outcome = "refused", api, request_id, issuer, subject, code = code as u32, reason, token_sha256, "certificate refused");
+    } else {
+        tracing::error!(target: "audit", outcome = "failed", api, request_id, issuer, subject, code = code as u32, reason, token_sha256, "certificate not issued");
+    }
+}
+
+fn san(san: &San) -> (&'static str, &str) {
+    match san {
+        San::Email(name) => ("email", name),
+        San::Uri(name) => ("uri", name),
+        San::OtherName(name) => ("otherName", name),
+    }
+}
+
+fn hash(token: &str) -> Option<String> {
+    let token = token.trim_end();
+    (!token.is_empty()).then(|| hex::encode(crypto::sha256(token.as_bytes())))
+}
+
+fn clip(text: &str) -> &str {
+    text.char_indices()
+        .nth(MAX_TEXT)
+        .map_or(text, |(end, _)| text.get(..end).unwrap_or(text))
+}

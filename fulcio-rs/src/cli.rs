@@ -1,0 +1,262 @@
+//! The command line: `fulcio-rs …`, and `sigkeep fulcio …`.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use clock::{Clock, SystemClock};
+
+use crate::ca;
+use crate::config::{Config, Issuers, read};
+use crate::error::Error;
+use crate::identity::{self, Registry, extension_name};
+use crate::{Service, limits};
+
+/// A check failed.
+const FAILED: u8 = 1;
+/// Wrong usage or configuration.
+const WRONG: u8 = 2;
+
+/// Commands of the certificate authority.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Command {
+    /// Serve the API until told to stop
+    Serve {
+        /// Configuration file (see examples/fulcio.yaml)
+        #[arg(long, env = "FULCIO_CONFIG")]
+        config: PathBuf,
+    },
+    /// Check a configuration: the service's, or an identity configuration
+    CheckConfig {
+        /// The file
+        file: PathBuf,
+    },
+    /// Say what a token would become, without asking its provider (so its signature is not checked)
+    ExplainToken {
+        /// Configuration file: the service's, or an identity configuration
+        #[arg(long, env = "FULCIO_CONFIG")]
+        config: PathBuf,
+        /// File with the token; standard input if left out
+        token: Option<PathBuf>,
+    },
+    /// Create a certificate authority on disk: a root (10 years) and an intermediate (3 years)
+    CreateCa {
+        /// Directory for the keys and the chain
+        directory: PathBuf,
+        /// Organisation in the certificates
+        #[arg(long)]
+        organization: String,
+        /// File with the passphrase that encrypts the keys
+        #[arg(long)]
+        passphrase_file: PathBuf,
+        /// Keys on P-384 instead of P-256
+        #[arg(long)]
+        p384: bool,
+    },
+}
+
+/// Runs a command.
+pub async fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Serve { config } => report(serve(&config).await),
+        Command::CheckConfig { file } => report(check_config(&file)),
+        Command::ExplainToken { config, token } => match explain(&config, token.as_deref()) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::from(FAILED),
+            Err(error) => report(Err(error)),
+        },
+        Command::CreateCa {
+            directory,
+            organization,
+            passphrase_file,
+            p384,
+        } => create_ca(&directory, organization, &passphrase_file, p384).await,
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the command line's own output")]
+fn report(result: Result<(), Error>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(if matches!(error, Error::Serve(_)) {
+                FAILED
+            } else {
+                WRONG
+            })
+        }
+    }
+}
+
+async fn serve(path: &Path) -> Result<(), Error> {
+    serve::logging::init(serve::logging::Format::detect(), "info");
+    serve::metrics::install();
+    let config = Config::load(path)?;
+    let server = config.server.clone();
+    let service = Service::open(config, SystemClock::shared()).await?;
+    let stop = serve::stop_on_signals().map_err(serve::ServeError::Io)?;
+    let listener = serve::listen(server.listen).await?;
+    tracing::info!(address = %server.listen, "serving");
+    let api = serve::serve(
+        "fulcio",
+        listener,
+        service.router(),
+        server.tls,
+        limits(),
+        stop.clone(),
+    );
+    match server.metrics {
+        None => api.await?,
+        Some(address) => {
+            let listener = serve::listen(address).await?;
+            let metrics = serve::serve(
+                "metrics",
+                listener,
+                serve::metrics::router(),
+                None,
+                serve::Limits::default(),
+                stop,
+            );
+            tokio::try_join!(api, metrics)?;
+        }
+    }
+    Ok(())
+}
+
+/// The identity configuration that a file is or names. A service's configuration is known by
+/// its key `issuers`.
+fn registry(path: &Path) -> Result<(Registry, Option<Config>), Error> {
+    let text = read(path)?;
+    if text.lines().any(|line| line.starts_with("issuers:")) {
+        let config = Config::load(path)?;
+        return Ok((config.issuers.load()?, Some(config)));
+    }
+    Ok((Issuers::Inline(text).load()?, None))
+}
+
+#[expect(clippy::print_stdout, reason = "the command line's own output")]
+fn check_config(path: &Path) -> Result<(), Error> {
+    let (registry, config) = registry(path)?;
+    for issuer in registry.issuers() {
+        println!(
+            "issuer {} ({}, audience {})",
+            issuer.url(),
+            issuer.kind().name(),
+            issuer.client_id()
+        );
+    }
+    if let Some(config) = config {
+        let chain = pki::chain::Chain::from_pem(&read(&config.certificate_chain)?)?;
+        // The key stays closed: its owner may be elsewhere. The chain is checked against itself.
+        chain.check_certificate_authority(chain.public_key(), SystemClock::default().now())?;
+        if let Some(key) = &config.ct_log_public_key {
+            crypto::PublicKey::from_pem(&read(key)?)
+                .map_err(|error| Error::CtLog(error.to_string()))?;
+        }
+        println!(
+            "certificate chain {} is in order",
+            config.certificate_chain.display()
+        );
+    }
+    println!("the configuration is in order");
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the command line's own output")]
+fn explain(config: &Path, token: Option<&Path>) -> Result<bool, Error> {
+    let (registry, _) = registry(config)?;
+    let token = match token {
+        Some(path) => read(path)?,
+        None => {
+            let mut text = String::new();
+            std::io::stdin()
+                .take(1 << 20)
+                .read_to_string(&mut text)
+                .map_err(|source| Error::File {
+                    path: "standard input".into(),
+                    source,
+                })?;
+            text
+        }
+    };
+    let explanation = match identity::explain(&registry, &token, SystemTime::now()) {
+        Ok(explanation) => explanation,
+        Err(error) => {
+            println!("refused: {error}");
+            return Ok(false);
+        }
+    };
+    println!("claims:");
+    for (name, value) in explanation.claims.iter() {
+        println!("  {name} = {value}");
+    }
+    println!("checks:");
+    for (name, outcome) in &explanation.checks {
+        match outcome {
+            Ok(text) => println!("  {name}: ok, {text}"),
+            Err(text) => println!("  {name}: FAILED, {text}"),
+        }
+    }
+    println!("  signature: not checked (that needs the provider's keys)");
+    if let Some(principal) = &explanation.principal {
+        println!("certificate:");
+        println!("  subject alternative name: {:?}", principal.san);
+        for (number, value) in principal.extensions.iter() {
+            println!(
+                "  1.3.6.1.4.1.57264.1.{number} {}: {value}",
+                extension_name(number)
+            );
+        }
+        println!(
+            "  possession is proved over: {}",
+            principal.challenges.join(" or ")
+        );
+    }
+    Ok(explanation.issuer.is_some()
+        && explanation
+            .checks
+            .iter()
+            .all(|(_, outcome)| outcome.is_ok()))
+}
+
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the command line's own output"
+)]
+async fn create_ca(
+    directory: &Path,
+    organization: String,
+    passphrase_file: &Path,
+    p384: bool,
+) -> ExitCode {
+    let passphrase = match keys::Passphrase::from_file(passphrase_file) {
+        Ok(passphrase) => passphrase,
+        Err(error) => return report(Err(error.into())),
+    };
+    let algorithm = if p384 {
+        keys::Algorithm::EcdsaP384Sha384
+    } else {
+        keys::Algorithm::EcdsaP256Sha256
+    };
+    let plan = ca::Plan {
+        organization,
+        root: algorithm,
+        intermediate: algorithm,
+        not_before: SystemClock::default().now(),
+    };
+    match ca::create(directory, &passphrase, &plan).await {
+        Ok(files) => {
+            println!("root key (take it offline): {}", files.root_key.display());
+            println!("issuing key:                {}", files.key.display());
+            println!("chain:                      {}", files.chain.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(WRONG)
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! From an identity token to what a certificate says about its bearer.
+//!
+//! The token's issuer is looked up in the configuration first; only then is its provider asked
+//! for keys. Audience and times are checked before the signature, so that a token that would be
+//! refused anyway costs no request.
+
+mod chainguard;
+mod ci_provider;
+mod claims;
+mod discovery;
+mod email;
+mod extensions;
+mod file;
+mod jwks;
+mod kubernetes;
+mod pattern;
+mod printed;
+mod provider;
+mod registry;
+mod spiffe;
+mod template;
+mod token;
+mod tree;
+mod uri;
+mod username;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+pub use claims::Claims;
+pub use discovery::FetchError;
+pub use extensions::{Extensions, extension_name};
+pub use file::FileError;
+pub use printed::UriError;
+pub use provider::Refresh;
+pub use registry::{Issuer, IssuerType, Registry, RegistryError};
+pub use template::{EvaluationError, SyntaxError};
+
+pub(crate) use discovery::{client as http_client, describe};
+
+use discovery::{Credentials, Fetcher};
+use provider::Provider;
+use token::Unverified;
+
+/// Providers of wildcard issuers that are remembered.
+const MAX_WILDCARD_PROVIDERS: u64 = 100;
+
+/// Who asks for a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The subject alternative name.
+    pub san: pki::leaf::San,
+    /// The Sigstore extensions.
+    pub extensions: Extensions,
+    /// Texts over any of which the client may prove that it has its key.
+    pub challenges: Vec<String>,
+    /// The token's issuer.
+    pub issuer: String,
+    /// The token's subject.
+    pub subject: String,
+}
+
+/// Why a token was not accepted. The text is for operators; it never contains the token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// There is none.
+    #[error("no token")]
+    Absent,
+    /// Not a signed token in compact form.
+    #[error("malformed token: {0}")]
+    Malformed(&'static str),
+    /// Not an algorithm that the provider signs with.
+    #[error("the token's signature algorithm is not one that its provider advertises")]
+    Algorithm,
+    /// No issuer in the configuration matches.
+    #[error("the token's issuer is not configured")]
+    UnknownIssuer,
+    /// For somebody else.
+    #[error("the token's audience does not contain {expected:?}")]
+    Audience {
+        /// The configured client id.
+        expected: String,
+    },
+    /// `exp` is past.
+    #[error("the token has expired")]
+    Expired,
+    /// `nbf` is more than five minutes ahead.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// No key of the provider made the signature.
+    #[error("the token's signature does not verify under its provider's keys")]
+    Signature,
+    /// A claim does not say what the issuer's type requires.
+    #[error("claim {name:?} {reason}")]
+    Claim {
+        /// The claim.
+        name: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The provider's metadata or keys cannot be had.
+    #[error("the provider cannot be asked: {0}")]
+    Provider(#[from] FetchError),
+}
+
+/// Why a token gives no identity.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// The token was not accepted.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The token was accepted, and its claims do not fill the issuer's templates.
+    #[error(transparent)]
+    Template(#[from] EvaluationError),
+    /// The token was accepted, and the name made of its claims is not a URI.
+    #[error("{0:?} is not a URI: {1}")]
+    Uri(String, UriError),
+}
+
+/// The configured issuers with their providers' keys.
+#[derive(Debug)]
+pub struct Identities {
+    registry: Registry,
+    providers: HashMap<String, Arc<Provider>>,
+    wildcard_providers: moka::future::Cache<String, Arc<Provider>>,
+    clients: Clients,
+    refresh: Refresh,
+}
+
+/// HTTP clients by the extra roots that they trust.
+#[derive(Clone, Debug)]
+struct Clients {
+    system: reqwest::Client,
+    extra: HashMap<String, reqwest::Client>,
+}
+
+impl Clients {
+    fn of(&self, issuer: &Issuer) -> &reqwest::Client {
+        issuer
+            .extra_roots()
+            .and_then(|pem| self.extra.get(pem))
+            .unwrap_or(&self.system)
+    }
+}
+
+impl Identities {
+    /// Prepares providers for every issuer of the registry; asks none of them yet.
+    pub fn new(registry: Registry, refresh: Refresh) -> Result<Self, RegistryError> {
+        let unusable = |issuer: &Issuer, reason: String| RegistryError::Issuer {
+            issuer: issuer.url().to_owned(),
+            reason,
+        };
+        let system = http_client(None).map_err(|reason| RegistryError::Issuer {
+            issuer: "the HTTP client".to_owned(),
+            reason,
+        })?;
+        let mut clients = Clients {
+            system,
+            extra: HashMap::new(),
+        };
+        for issuer in registry.issuers() {
+            if let Some(pem) = issuer.extra_roots() {
+                let client = http_client(Some(pem))
+                    .map_err(|reason| unusable(issuer, format!("ca-cert: {reason}")))?;
+                clients.extra.insert(pem.to_owned(), client);
+            }
+        }
+        let mut providers = HashMap::new();
+        for issuer in registry.issuers().filter(|issuer| !issuer.is_wildcard()) {
+            let provider = provider(issuer, issuer.url(), &clients, refresh)
+                .map_err(|error| unusable(issuer, error.to_string()))?;
+            providers.insert(issuer.url().to_owned(), Arc::new(provider));
+        }
+        let wildcard_providers = moka::future::Cache::new(MAX_WILDCARD_PROVIDERS);
+        Ok(Self {
+            registry,
+            providers,
+            wildcard_providers,
+            clients,
+            refresh,
+        })
+    }
+
+    /// The configured issuers.
+    #[must_use]
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Asks the providers of all fixed issuers for their keys. One that does not answer is logged
+    /// and asked again when it is needed.
+    pub async fn warm(&self) {
+        let fetches = self.providers.iter().map(|(issuer, provider)| async move {
+            if let Err(error) = provider.warm().await {
+                tracing::warn!(issuer, %error, "the identity provider does not answer; it is asked again on use");
+            }
+        });
+        futures::future::join_all(fetches).await;
+    }
+
+    /// Verifies a token and reads its bearer's identity from it.
+    pub async fn verify(&self, token: &str, now: SystemTime) -> Result<Principal, IdentityError> {
+        let token = Unverified::parse(token)?;
+        let url = token.issuer()?;
+        let issuer = self.registry.find(url).ok_or(TokenError::UnknownIssuer)?;
+        token.check(issuer.client_id(), seconds(now))?;
+        self.provider(issuer, url).await?.verify(&token).await?;
+        issuer.principal(url, &token.claims)
+    }
+
+    async fn provider(&self, issuer: &Issuer, url: &str) -> Result<Arc<Provider>, TokenError> {
+        if let Some(provider) = self.providers.get(url) {
+            return Ok(Arc::clone(provider));
+        }
+        if let Some(provider) = self.wildcard_providers.get(url).await {
+            return Ok(provider);
+        }
+        let provider = Arc::new(provider(issuer, url, &self.clients, self.refresh)?);
+        // If another request got here first, its provider (and its cooldown) is the one to share.
+        Ok(self
+            .wildcard_providers
+            .get_with(url.to_owned(), async { provider })
+            .await)
+    }
+}
+
+fn provider(
+    issuer: &Issuer,
+    url: &str,
+    clients: &Clients,
+    refresh: Refresh,
+) -> Result<Provider, FetchError> {
+    let credentials = issuer.token_file().map(|file| Credentials {
+        token_file: file.to_owned(),
+    });
+    Ok(Provider::new(
+        Fetcher::new(url, clients.of(issuer).clone(), credentials)?,
+        refresh,
+    ))
+}
+
+/// Seconds since the Unix epoch, with fractions.
+fn seconds(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// An offline reading of a token against the configuration, for people.
+#[derive(Debug)]
+pub struct Explanation {
+    /// The claims, as they are in the token.
+    pub claims: Claims,
+    /// The issuer that matches.
+    pub issuer: Option<Arc<Issuer>>,
+    /// Each check with its outcome, in order; the signature is not among them.
+    pub checks: Vec<(&'static str, Result<String, String>)>,
+    /// What the certificate would say, if everything else is in order.
+    pub principal: Option<Principal>,
+}
+
+/// Explains what would become of a token, without asking its provider.
+pub fn explain(
+    registry: &Registry,
+    token: &str,
+    now: SystemTime,
+) -> Result<Explanation, TokenError> {
+    let token = Unverified::parse(token)?;
+    let url = token.issuer()?;
+    let mut checks = Vec::new();
+    let issuer = registry.find(url);
+    checks.push(match issuer {
+        Some(issuer) => (
+            "issuer",
+            Ok(format!(
+                "matches {} (type {})",
+                issuer.url(),
+                issuer.kind().name()
+            )),
+        ),
+        None => ("issuer", Err(format!("{url:?} is not configured"))),
+    });
+    let mut principal = None;
+    if let Some(issuer) = issuer {
+        checks.push((
+            "audience",
+            token::check_audience(&token.claims, issuer.client_id())
+                .map(|()| format!("contains {:?}", issuer.client_id()))
+                .map_err(|error| error.to_string()),
+        ));
+        checks.push((
+            "times",
+            token::check_times(&token.claims, seconds(now))
+                .map(|()| "valid now".to_owned())
+                .map_err(|error| error.to_string()),
+        ));
+        match issuer.principal(url, &token.claims) {
+            Ok(found) => {
+                checks.push(("claims", Ok(format!("fit type {}", issuer.kind().name()))));
+                principal = Some(found);
+            }
+            Err(error) => checks.push(("claims", Err(error.to_string()))),
+        }
+    }
+    let issuer = issuer.cloned();
+    Ok(Explanation {
+        issuer,
+        checks,
+        principal,
+        claims: token.claims,
+    })
+}

@@ -1,0 +1,195 @@
+//! One provider's metadata and keys, cached.
+//!
+//! Keys are fetched when first needed, again when they are an hour old, and again when a token
+//! does not verify under them, which is how a rotation shows. Concurrent needs share one fetch.
+//! Refetches for failed tokens are at most one an interval, so that bad tokens do not become
+//! requests to the provider. While the provider is down, the last good keys stay.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::TokenError;
+use super::discovery::{FetchError, Fetcher, Metadata};
+use super::jwks::KeySet;
+use super::token::Unverified;
+
+/// When keys are fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refresh {
+    /// Least time between refetches that failed tokens ask for.
+    pub interval: Duration,
+    /// Keys older than this are fetched again when used.
+    pub max_age: Duration,
+    /// Least time after a failed fetch.
+    pub after_failure: Duration,
+}
+
+impl Default for Refresh {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(30),
+            max_age: Duration::from_secs(3600),
+            after_failure: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Metadata and keys as fetched together.
+#[derive(Debug)]
+struct Snapshot {
+    metadata: Metadata,
+    keys: KeySet,
+    fetched: Instant,
+    generation: u64,
+}
+
+/// What happened to fetches; held while fetching, so that one is under way at most.
+#[derive(Debug, Default)]
+struct Attempts {
+    generation: u64,
+    last_refetch: Option<Instant>,
+    last_failure: Option<(Instant, String)>,
+}
+
+/// A provider.
+#[derive(Debug)]
+pub(crate) struct Provider {
+    fetcher: Fetcher,
+    refresh: Refresh,
+    current: RwLock<Option<Arc<Snapshot>>>,
+    attempts: Mutex<Attempts>,
+}
+
+/// Why a fetch is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    /// There are no keys.
+    Missing,
+    /// The keys of this generation are old.
+    Old(u64),
+    /// A token did not verify under the keys of this generation.
+    Failed(u64),
+}
+
+impl Provider {
+    pub(crate) fn new(fetcher: Fetcher, refresh: Refresh) -> Self {
+        Self {
+            fetcher,
+            refresh,
+            current: RwLock::new(None),
+            attempts: Mutex::default(),
+        }
+    }
+
+    /// Verifies the signature of a token of this provider, with an algorithm it advertises.
+    pub(crate) async fn verify(&self, token: &Unverified<'_>) -> Result<(), TokenError> {
+        let snapshot = self.usable().await?;
+        if !snapshot.metadata.algorithms.contains(&token.algorithm) {
+            return Err(TokenError::Algorithm);
+        }
+        if snapshot.keys.verifies(token) {
+            return Ok(());
+        }
+        match self.fetch(Reason::Failed(snapshot.generation)).await {
+            Ok(Some(fresh)) if fresh.keys.verifies(token) => Ok(()),
+            _ => Err(TokenError::Signature),
+        }
+    }
+
+    /// Fetches metadata and keys if there are none yet.
+    pub(crate) async fn warm(&self) -> Result<(), FetchError> {
+        self.fetch(Reason::Missing).await.map(drop)
+    }
+
+    fn current(&self) -> Option<Arc<Snapshot>> {
+        self.current
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    async fn usable(&self) -> Result<Arc<Snapshot>, FetchError> {
+        match self.current() {
+            Some(snapshot) if snapshot.fetched.elapsed() < self.refresh.max_age => Ok(snapshot),
+            // Old keys are better than none: the provider may be down.
+            Some(snapshot) => {
+                let fresh = self.fetch(Reason::Old(snapshot.generation)).await;
+                Ok(fresh.ok().flatten().unwrap_or(snapshot))
+            }
+            None => match self.fetch(Reason::Missing).await? {
+                Some(snapshot) => Ok(snapshot),
+                None => Err(FetchError::CoolingDown("no keys".to_owned())),
+            },
+        }
+    }
+
+    /// Fetches for `reason`, unless somebody just did, or it is too soon (`None`).
+    async fn fetch(&self, reason: Reason) -> Result<Option<Arc<Snapshot>>, FetchError> {
+        let mut attempts = self.attempts.lock().await;
+        let now = Instant::now();
+        let current = self.current();
+        if let Some(current) = &current {
+            let wanted_after = match reason {
+                Reason::Missing => return Ok(Some(Arc::clone(current))),
+                Reason::Old(generation) | Reason::Failed(generation) => generation,
+            };
+            // Another request fetched while this one waited for the lock.
+            if current.generation > wanted_after {
+                return Ok(Some(Arc::clone(current)));
+            }
+        }
+        if let Some((when, what)) = &attempts.last_failure
+            && now.duration_since(*when) < self.refresh.after_failure
+        {
+            return Err(FetchError::CoolingDown(what.clone()));
+        }
+        if matches!(reason, Reason::Failed(_)) {
+            if attempts
+                .last_refetch
+                .is_some_and(|last| now.duration_since(last) < self.refresh.interval)
+            {
+                return Ok(None);
+            }
+            attempts.last_refetch = Some(now);
+        }
+        // Metadata is fetched with the keys except after a failed token, where only keys rotate.
+        let known = current
+            .as_ref()
+            .filter(|_| matches!(reason, Reason::Failed(_)));
+        let fetched = async {
+            let metadata = match known {
+                Some(snapshot) => snapshot.metadata.clone(),
+                None => self.fetcher.metadata().await?,
+            };
+            let keys = self.fetcher.keys(&metadata).await?;
+            Ok::<_, FetchError>((metadata, keys))
+        };
+        match fetched.await {
+            Ok((metadata, keys)) => {
+                attempts.generation += 1;
+                attempts.last_failure = None;
+                let generation = attempts.generation;
+                tracing::debug!(keys = keys.len(), generation, "fetched a provider's keys");
+                // Metadata keeps its age through a rotation of keys.
+                let fetched = known.map_or(now, |snapshot| snapshot.fetched);
+                let snapshot = Arc::new(Snapshot {
+                    metadata,
+                    keys,
+                    fetched,
+                    generation,
+                });
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) =
+                    Some(Arc::clone(&snapshot));
+                Ok(Some(snapshot))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot fetch a provider's metadata or keys");
+                attempts.last_failure = Some((now, error.to_string()));
+                Err(error)
+            }
+        }
+    }
+}
