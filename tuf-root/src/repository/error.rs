@@ -1,0 +1,112 @@
+//! What can go wrong with a repository, and what to do about it.
+
+use std::path::{Path, PathBuf};
+
+use crate::client::UpdateError;
+use crate::metadata::{DocumentError, RoleName, SignatureError, TargetName};
+use crate::profile::ProfileError;
+
+/// Why a repository could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryError {
+    /// There is no repository here.
+    #[error("{dir} holds no TUF repository; make one with `tuf-root init --dir {dir}`", dir = .0.display())]
+    NotInitialised(PathBuf),
+    /// There is one already.
+    #[error("{} holds a TUF repository already; a new one at the same URL would lock out every client of the old one", .0.display())]
+    AlreadyInitialised(PathBuf),
+    /// Nothing has been published yet.
+    #[error(
+        "nothing has been published yet; add files with `tuf-root target add`, then run `tuf-root publish`"
+    )]
+    NotPublished,
+    /// Another process is changing the repository.
+    #[error("another process is changing the repository in {}; wait until it is done and try again", .0.display())]
+    Locked(PathBuf),
+    /// A file or directory could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The writer's own state cannot be used.
+    #[error("{}: {reason}; restore the repository's directory from a backup", path.display())]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// What is published is not what this repository published.
+    #[error("the published tree is not as it was left: {0}; nothing was changed. Restore {dir} from a backup that holds the newest versions", dir = .1.display())]
+    Tampered(String, PathBuf),
+    /// The new tree would be refused by clients.
+    #[error("clients would refuse what was about to be published: {0}; nothing was changed")]
+    Unacceptable(UpdateError),
+    /// A trust document among the targets is one that clients would refuse.
+    #[error("target {name}: {reason}; nothing was changed")]
+    TrustDocument {
+        /// The target.
+        name: TargetName,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Not enough keys at hand.
+    #[error(
+        "{role} cannot be signed: {reason}. Make the missing keys and the passphrase available (--passphrase-file) and try again"
+    )]
+    Quorum {
+        /// The role.
+        role: RoleName,
+        /// Which keys failed, and why.
+        reason: String,
+    },
+    /// A key cannot be used.
+    #[error("key {uri}: {reason}")]
+    Key {
+        /// Where it is.
+        uri: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// New keys need a passphrase to be encrypted under.
+    #[error("new key files are encrypted: give a passphrase with --passphrase-file")]
+    Passphrase,
+    /// The policy is one that clients do not accept or that protects nothing.
+    #[error("{0}")]
+    Profile(#[from] ProfileError),
+    /// A role's expiry and window do not fit.
+    #[error("role {0}: the window for signing again must be shorter than the expiry")]
+    Window(RoleName),
+    /// The clock is behind the last signing.
+    #[error(
+        "the clock is behind the last signing of {role} by more than five minutes; set the clock and try again"
+    )]
+    Clock {
+        /// The role.
+        role: RoleName,
+    },
+    /// Not a target of this repository.
+    #[error("there is no target {0}; `tuf-root target list` shows what there is")]
+    NoTarget(TargetName),
+    /// Two target files of one name.
+    #[error("target {0} is given twice")]
+    DuplicateTarget(TargetName),
+    /// Metadata could not be encoded.
+    #[error(transparent)]
+    Document(DocumentError),
+    /// A signature that was just made does not verify.
+    #[error(transparent)]
+    Signature(SignatureError),
+    /// The work was cut off because the program is stopping.
+    #[error("the program is stopping")]
+    Stopped,
+}
+
+/// Turns an operating system's error into one that names the path.
+pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> RepositoryError {
+    let path = path.to_owned();
+    move |source| RepositoryError::Io { path, source }
+}

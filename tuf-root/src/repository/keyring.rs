@@ -1,0 +1,141 @@
+//! The private keys that are at hand.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use keys::{Algorithm, FileSigner, KeyUri, Passphrase, SharedSigner};
+
+use super::RepositoryError;
+use super::state::{RoleKey, RoleState};
+use crate::metadata::{Document, Key, KeyId, Metadata, RoleKeys, Root};
+
+/// Opens keys when they are first needed, and forgets them when it is dropped.
+#[derive(Debug, Default)]
+pub(super) struct Keyring {
+    opened: BTreeMap<KeyId, SharedSigner>,
+}
+
+impl Keyring {
+    /// Opens the key at `uri`, or makes it if it is a file that does not exist.
+    pub(super) async fn enrol(
+        &mut self,
+        dir: &Path,
+        uri: &KeyUri,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<Key, RepositoryError> {
+        let located = locate(dir, uri);
+        let failed = |reason: String| RepositoryError::Key {
+            uri: uri.to_string(),
+            reason,
+        };
+        let signer = match &located {
+            KeyUri::File(path) if !path.exists() => {
+                let passphrase = passphrase.cloned().ok_or(RepositoryError::Passphrase)?;
+                create(path.clone(), passphrase).await.map_err(failed)?
+            }
+            located => keys::open(located, passphrase)
+                .await
+                .map_err(|e| failed(e.to_string()))?,
+        };
+        let key = Key::new(signer.public_key().clone()).map_err(|e| failed(e.to_string()))?;
+        self.opened.insert(key.id(), signer);
+        Ok(key)
+    }
+
+    /// Signs with as many of a role's keys as can be opened, until `authority` (the role as root
+    /// metadata has it) is satisfied.
+    pub(super) async fn sign<T: Metadata>(
+        &mut self,
+        document: &mut Document<T>,
+        root: &Root,
+        role: &RoleState,
+        dir: &Path,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<(), RepositoryError> {
+        let authority: &RoleKeys = root.roles.get(T::ROLE);
+        let payload = document.payload().map_err(RepositoryError::Document)?;
+        let mut reasons = Vec::new();
+        for entry in &role.keys {
+            if document.verify(&root.keys, authority).is_ok() {
+                break;
+            }
+            let Some(key) = root
+                .keys
+                .get(&entry.keyid)
+                .filter(|_| authority.keyids.contains(&entry.keyid))
+            else {
+                continue;
+            };
+            match self.signature(entry, dir, passphrase, &payload).await {
+                Ok(signature) => document
+                    .add_signature(key, signature)
+                    .map_err(RepositoryError::Signature)?,
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        document
+            .verify(&root.keys, authority)
+            .map_err(|e| RepositoryError::Quorum {
+                role: T::ROLE,
+                reason: std::iter::once(e.to_string())
+                    .chain(reasons)
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            })
+    }
+
+    async fn signature(
+        &mut self,
+        entry: &RoleKey,
+        dir: &Path,
+        passphrase: Option<&Passphrase>,
+        payload: &[u8],
+    ) -> Result<Vec<u8>, String> {
+        let signer = match self.opened.get(&entry.keyid) {
+            Some(signer) => Arc::clone(signer),
+            None => {
+                let uri: KeyUri = entry.uri.parse().map_err(|e| format!("{e}"))?;
+                let signer = keys::open(&locate(dir, &uri), passphrase)
+                    .await
+                    .map_err(|e| e.to_string())?;
+                // The file behind the URI may have been exchanged since it was enrolled.
+                match Key::new(signer.public_key().clone()) {
+                    Ok(key) if key.id() == entry.keyid => {}
+                    _ => {
+                        return Err(format!(
+                            "{}: holds another key than {}",
+                            entry.uri, entry.keyid
+                        ));
+                    }
+                }
+                self.opened.insert(entry.keyid, Arc::clone(&signer));
+                signer
+            }
+        };
+        signer
+            .sign(payload)
+            .await
+            .map_err(|e| format!("{}: {e}", entry.uri))
+    }
+}
+
+/// Relative key files are meant from the repository's directory, so that it can be moved.
+fn locate(dir: &Path, uri: &KeyUri) -> KeyUri {
+    match uri {
+        KeyUri::File(path) => KeyUri::file(dir.join(path)),
+        other => other.clone(),
+    }
+}
+
+async fn create(path: PathBuf, passphrase: Passphrase) -> Result<SharedSigner, String> {
+    let made = tokio::task::spawn_blocking(move || {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(|e| format!("{}: {e}", parent.display()))?;
+        }
+        FileSigner::create(&path, Algorithm::EcdsaP256Sha256, &passphrase)
+            .map_err(|e| e.to_string())
+    });
+    let signer = made.await.map_err(|e| e.to_string())??;
+    Ok(Arc::new(signer))
+}
