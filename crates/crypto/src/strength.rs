@@ -59,8 +59,8 @@ const SIEVE: usize = 752;
 const ODD_PRIMES: [u32; 132] = odd_primes();
 /// The fingerprint looks at the primes up to this.
 const ROCA_LARGEST_PRIME: u32 = 167;
-/// Rounds of Fermat's factorisation: finds primes that differ by up to about
-/// `2·sqrt(2·100)·n^(1/4)`, far more than distance any sound generator leaves by chance.
+/// Rounds of Fermat's factorisation: enough for primes that differ by up to some thirty times
+/// the fourth root of the modulus. Those of a sound generator differ by about its square root.
 const FERMAT_ROUNDS: usize = 100;
 
 #[expect(clippy::indexing_slicing, reason = "runs in the compiler only")]

@@ -3,7 +3,10 @@
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature as aws;
 use crypto::{Digest, HashAlgorithm, KeyKind, PublicKey, VerifyError};
+use der::Encode;
+use der::asn1::UintRef;
 use ed25519_dalek::Signer;
+use num_bigint::BigUint;
 use sha2::Digest as _;
 
 use crate::signers::{EcdsaSigner, HASHES, RsaSigner, random};
@@ -131,6 +134,45 @@ fn ecdsa_refuses_other_encodings_of_a_valid_signature() {
         ] {
             assert_refuses(&key, hash, MESSAGE, &bad);
         }
+    }
+}
+
+#[test]
+fn ecdsa_accepts_both_values_of_s_and_none_outside_the_group() {
+    // Hardware and cloud signers do not choose the lower one.
+    let p256 = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+    let p384 = "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf\
+                581a0db248b0a77aecec196accc52973";
+    let p521 = "01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa\
+                51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409";
+    for (signer, order) in EcdsaSigner::all().into_iter().zip([p256, p384, p521]) {
+        let order = BigUint::parse_bytes(order.as_bytes(), 16).unwrap();
+        let key = signer.public_key();
+        let hash = HashAlgorithm::Sha512;
+        let raw = signer.sign(hash, MESSAGE).raw;
+        let half = raw.len() / 2;
+        let s = BigUint::from_bytes_be(&raw[half..]);
+        let with = |r: &[u8], s: &BigUint| {
+            let mut signature = vec![0; 2 * half];
+            let s = s.to_bytes_be();
+            signature[half - r.len()..half].copy_from_slice(r);
+            signature[2 * half - s.len()..].copy_from_slice(&s);
+            signature
+        };
+        let negated = with(&raw[..half], &(&order - &s));
+        assert_eq!(key.verify(hash, MESSAGE, &negated), Ok(()));
+        assert_refuses(&key, hash, MESSAGE, &with(&raw[..half], &order));
+        assert_refuses(&key, hash, MESSAGE, &with(&order.to_bytes_be(), &s));
+        assert_refuses(
+            &key,
+            hash,
+            MESSAGE,
+            &with(&raw[..half], &BigUint::from(1_u32)),
+        );
+        // The same s, not reduced, in a DER integer that has room for it.
+        let unreduced = (&s + &order).to_bytes_be();
+        let [r, s] = [&raw[..half], &unreduced].map(|number| UintRef::new(number).unwrap());
+        assert_refuses(&key, hash, MESSAGE, &[r, s].to_der().unwrap());
     }
 }
 
