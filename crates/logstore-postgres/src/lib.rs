@@ -1,1 +1,201 @@
-//! stub
+//! The [`LogStore`] for servers: PostgreSQL, any number of processes.
+//!
+//! The lock of a batch is its log's row, `SELECT … FOR UPDATE`; PostgreSQL releases it with the
+//! transaction, also when the process that holds it dies. There is no leader, no lease and no
+//! clock involved: whoever gets the row writes next.
+//!
+//! A batch costs five round trips: begin, lock, look up identities, one statement that writes
+//! everything, commit. Rows travel as arrays (`UNNEST`): one message a batch, no `COPY`.
+//!
+//! Needs PostgreSQL 13 or later, a primary, with `fsync` and `synchronous_commit` on. Behind a
+//! connection pooler, session pooling: statements are prepared and sessions have settings. If the
+//! database fails over, only a synchronous standby may take over: an asynchronous one has lost
+//! entries that were acknowledged, and the roll-back guard will refuse it.
+
+mod batch;
+mod error;
+mod read;
+mod schema;
+mod session;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+use std::time::Duration;
+
+use logstore::row;
+use logstore::{
+    Batch, Entry, Head, LogId, LogKind, LogRecord, LogState, LogStore, Position, SearchKey,
+    StoreError,
+};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Row as _};
+use tlog::{Hash, TileId};
+
+use crate::batch::PostgresBatch;
+
+/// How long a request waits for a free connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A connection that was idle for longer is tried before it is used.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// Logs in one PostgreSQL database.
+#[derive(Debug)]
+pub struct PostgresStore {
+    pool: PgPool,
+}
+
+impl PostgresStore {
+    /// Connects to `postgres://…`, checks that the server keeps its promises, and brings the
+    /// schema up to date. Keeps at most `max_connections`, at least 2: one for batches.
+    pub async fn connect(url: &str, max_connections: u32) -> Result<Self, StoreError> {
+        let options: PgConnectOptions = url
+            .parse()
+            .map_err(|error| StoreError::Unavailable(format!("not a PostgreSQL URL: {error}")))?;
+        let options = options
+            .application_name("sigkeep")
+            .statement_cache_capacity(64)
+            .disable_statement_logging();
+        // On a connection of its own: what is wrong is said at once instead of after retries, and
+        // a long migration meets no statement timeout.
+        let mut connection = options
+            .connect()
+            .await
+            .map_err(|error| StoreError::Unavailable(format!("cannot connect: {error}")))?;
+        session::check(&mut connection).await?;
+        schema::migrate(&mut connection).await?;
+        drop(connection);
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections.max(2))
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > TRUSTED_IDLE {
+                        sqlx::Connection::ping(connection).await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .after_connect(|connection, _| Box::pin(session::prepare(connection)))
+            .connect_lazy_with(options);
+        Ok(Self { pool })
+    }
+}
+
+#[async_trait::async_trait]
+impl LogStore for PostgresStore {
+    async fn create_log(&self, log: &LogRecord) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO log (id, kind, origin, public_key, state, created_ms,
+                              size, root, timestamp_ms, signed)
+             VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, '')",
+        )
+        .bind(log.id.0)
+        .bind(log.kind.as_str())
+        .bind(log.origin.as_str())
+        .bind(log.public_key.as_slice())
+        .bind(log.state.as_str())
+        .bind(row::to_integer(log.created_ms)?)
+        .bind(tlog::empty_root().0.as_slice())
+        .execute(&self.pool)
+        .await
+        .map_err(error::store)?;
+        Ok(())
+    }
+
+    async fn logs(&self) -> Result<Vec<LogRecord>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, kind, origin, public_key, state, created_ms
+             FROM log ORDER BY created_ms, id",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(error::store)?;
+        rows.iter()
+            .map(|row| {
+                Ok(LogRecord {
+                    id: LogId(row.try_get("id").map_err(error::store)?),
+                    kind: LogKind::from_row(row.try_get("kind").map_err(error::store)?)?,
+                    origin: row.try_get("origin").map_err(error::store)?,
+                    public_key: row.try_get("public_key").map_err(error::store)?,
+                    state: LogState::from_row(row.try_get("state").map_err(error::store)?)?,
+                    created_ms: row::from_integer(
+                        row.try_get("created_ms").map_err(error::store)?,
+                    )?,
+                })
+            })
+            .collect()
+    }
+
+    async fn set_state(&self, log: LogId, state: LogState) -> Result<(), StoreError> {
+        // Waits for the row lock, and so for the batch at work.
+        let done = sqlx::query("UPDATE log SET state = $2 WHERE id = $1")
+            .bind(log.0)
+            .bind(state.as_str())
+            .execute(&self.pool)
+            .await
+            .map_err(error::store)?;
+        if done.rows_affected() == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::NoSuchLog(log))
+        }
+    }
+
+    async fn head(&self, log: LogId) -> Result<Head, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(error::unavailable)?;
+        read::head(&mut connection, log, read::Lock::None)
+            .await
+            .map(|(head, _)| head)
+    }
+
+    async fn begin(&self, log: LogId) -> Result<Box<dyn Batch>, StoreError> {
+        // Said in full: a database may default to an isolation in which the lock would fail
+        // instead of showing the newest row.
+        let mut transaction = self
+            .pool
+            .begin_with("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+            .await
+            .map_err(error::unavailable)?;
+        let (head, state) = read::head(&mut transaction, log, read::Lock::ForUpdate).await?;
+        Ok(Box::new(PostgresBatch {
+            log,
+            head,
+            state,
+            transaction,
+        }))
+    }
+
+    async fn entries(&self, log: LogId, start: u64, end: u64) -> Result<Vec<Entry>, StoreError> {
+        read::entries(&self.pool, log, start, end).await
+    }
+
+    async fn index_of_leaf(&self, log: LogId, leaf: &Hash) -> Result<Option<u64>, StoreError> {
+        read::index_of_leaf(&self.pool, log, leaf).await
+    }
+
+    async fn tiles(
+        &self,
+        log: LogId,
+        ids: &[TileId],
+    ) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut connection = self.pool.acquire().await.map_err(error::unavailable)?;
+        read::tiles(&mut connection, log, ids).await
+    }
+
+    async fn search(&self, key: &SearchKey, limit: u32) -> Result<Vec<Position>, StoreError> {
+        read::search(&self.pool, key, limit).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1 FROM log LIMIT 1")
+            .execute(&self.pool)
+            .await
+            .map_err(error::unavailable)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! One batch: one transaction, which holds the log's row from its first statement to its last.
+
+use std::sync::Arc;
+
+use logstore::row;
+use logstore::{Batch, Head, Known, LogId, LogState, StoreError, Update};
+use sqlx::{Postgres, Row as _, Transaction};
+use tlog::{Hash, TileId};
+
+use crate::{error, read};
+
+/// Everything a batch writes, in one statement and so in one round trip. The update of the head
+/// is also the compare-and-swap: if it finds another head it counts no row, and the transaction is
+/// given up.
+const WRITE: &str = "
+    WITH swapped AS (
+        UPDATE log SET size = $2, root = $3, timestamp_ms = $4, signed = $5
+        WHERE id = $1 AND size = $6 AND root = $7 AND signed = $8
+        RETURNING id
+    ), new_entries AS (
+        INSERT INTO entry (log, idx, timestamp_ms, identity, leaf_hash, body, extra)
+        SELECT $1, $6 + new.place - 1, $4, new.identity, new.leaf_hash, new.body, new.extra
+        FROM unnest($9::bytea[], $10::bytea[], $11::bytea[], $12::bytea[]) WITH ORDINALITY
+             AS new (identity, leaf_hash, body, extra, place)
+    ), new_keys AS (
+        INSERT INTO search_key (key, log, idx)
+        SELECT new.key, $1, new.idx FROM unnest($13::bytea[], $14::bigint[]) AS new (key, idx)
+    ), new_tiles AS (
+        INSERT INTO tile (log, level, idx, hashes)
+        SELECT $1, new.level, new.idx, new.hashes
+        FROM unnest($15::smallint[], $16::bigint[], $17::bytea[]) AS new (level, idx, hashes)
+        ON CONFLICT (log, level, idx) DO UPDATE SET hashes = excluded.hashes
+    )
+    SELECT count(*) FROM swapped";
+
+pub(crate) struct PostgresBatch {
+    pub(crate) log: LogId,
+    pub(crate) head: Head,
+    pub(crate) state: LogState,
+    pub(crate) transaction: Transaction<'static, Postgres>,
+}
+
+#[async_trait::async_trait]
+impl Batch for PostgresBatch {
+    fn head(&self) -> &Head {
+        &self.head
+    }
+
+    fn state(&self) -> LogState {
+        self.state
+    }
+
+    async fn known(&mut self, identities: &[Hash]) -> Result<Vec<Known>, StoreError> {
+        read::known(&mut self.transaction, self.log, identities).await
+    }
+
+    async fn tiles(&mut self, ids: &[TileId]) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
+        read::tiles(&mut self.transaction, self.log, ids).await
+    }
+
+    async fn commit(mut self: Box<Self>, update: Arc<Update>) -> Result<(), StoreError> {
+        update.check(&self.head, self.state)?;
+        self.write(&update).await?;
+        // Until here an error rolls back: the server has not been asked to commit. From here only
+        // its answer tells; an error may have overtaken a commit on its way.
+        self.transaction
+            .commit()
+            .await
+            .map_err(|error| StoreError::Unknown(error.to_string()))
+    }
+}
+
+impl PostgresBatch {
+    async fn write(&mut self, update: &Update) -> Result<(), StoreError> {
+        let entries = &update.entries;
+        let identities: Vec<&[u8]> = entries.iter().map(|entry| &entry.identity.0[..]).collect();
+        let leaf_hashes: Vec<Option<&[u8]>> = entries
+            .iter()
+            .map(|entry| (entry.leaf_hash != entry.identity).then_some(&entry.leaf_hash.0[..]))
+            .collect();
+        let bodies: Vec<&[u8]> = entries.iter().map(|entry| entry.body.as_slice()).collect();
+        let extras: Vec<&[u8]> = entries.iter().map(|entry| entry.extra.as_slice()).collect();
+
+        let mut keys = Vec::new();
+        for (index, entry) in (row::to_integer(self.head.size)?..).zip(entries) {
+            keys.extend(entry.keys.iter().map(|key| (key.as_slice(), index)));
+        }
+        // Sorted, one pass over the B-tree's pages instead of a random walk.
+        keys.sort_unstable();
+        keys.dedup();
+        let (keys, key_indices): (Vec<&[u8]>, Vec<i64>) = keys.into_iter().unzip();
+
+        let tiles = &update.tiles;
+        let levels: Vec<i16> = tiles.iter().map(|(id, _)| i16::from(id.level)).collect();
+        let tile_indices = tiles
+            .iter()
+            .map(|(id, _)| row::to_integer(id.index))
+            .collect::<Result<Vec<_>, _>>()?;
+        let tile_hashes: Vec<Vec<u8>> = tiles
+            .iter()
+            .map(|(_, hashes)| row::tile_to_bytes(hashes))
+            .collect();
+
+        let swapped: i64 = sqlx::query(WRITE)
+            .bind(self.log.0)
+            .bind(row::to_integer(update.head.size)?)
+            .bind(update.head.root.0.as_slice())
+            .bind(row::to_integer(update.head.timestamp_ms)?)
+            .bind(&*update.head.signed)
+            .bind(row::to_integer(self.head.size)?)
+            .bind(self.head.root.0.as_slice())
+            .bind(&*self.head.signed)
+            .bind(identities)
+            .bind(leaf_hashes)
+            .bind(bodies)
+            .bind(extras)
+            .bind(keys)
+            .bind(key_indices)
+            .bind(levels)
+            .bind(tile_indices)
+            .bind(tile_hashes)
+            .fetch_one(&mut *self.transaction)
+            .await
+            .and_then(|row| row.try_get(0))
+            .map_err(error::store)?;
+        if swapped == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::HeadMoved)
+        }
+    }
+}

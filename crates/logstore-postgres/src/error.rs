@@ -1,0 +1,24 @@
+//! From the driver's errors to the contract's.
+
+use logstore::StoreError;
+
+/// An error of a statement that cannot have committed anything.
+pub(crate) fn store(error: sqlx::Error) -> StoreError {
+    match &error {
+        sqlx::Error::Database(database)
+            if database.is_unique_violation() || database.is_check_violation() =>
+        {
+            StoreError::Refused(database.message().to_owned())
+        }
+        sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::Decode(_)
+        | sqlx::Error::ColumnNotFound(_)
+        | sqlx::Error::ColumnIndexOutOfBounds { .. } => StoreError::Corrupt(error.to_string()),
+        _ => unavailable(error),
+    }
+}
+
+/// An error of which the caller knows that nothing happened.
+pub(crate) fn unavailable(error: sqlx::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}

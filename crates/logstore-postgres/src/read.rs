@@ -1,0 +1,202 @@
+//! Reading: every statement sees one committed state.
+
+use std::sync::Arc;
+
+use logstore::row;
+use logstore::{
+    Entry, Head, Known, LogId, LogState, MAX_ENTRIES_READ, Position, SearchKey, StoreError,
+};
+use sqlx::postgres::{PgPool, PgRow};
+use sqlx::{PgConnection, Row as _};
+use tlog::{Hash, TileId};
+
+use crate::error;
+
+/// Whether reading the head takes its lock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lock {
+    None,
+    ForUpdate,
+}
+
+pub(crate) async fn head(
+    connection: &mut PgConnection,
+    log: LogId,
+    lock: Lock,
+) -> Result<(Head, LogState), StoreError> {
+    let sql = match lock {
+        Lock::None => "SELECT size, root, timestamp_ms, signed, state FROM log WHERE id = $1",
+        Lock::ForUpdate => {
+            "SELECT size, root, timestamp_ms, signed, state FROM log WHERE id = $1 FOR UPDATE"
+        }
+    };
+    let row = sqlx::query(sql)
+        .bind(log.0)
+        .fetch_optional(connection)
+        .await
+        .map_err(error::store)?
+        .ok_or(StoreError::NoSuchLog(log))?;
+    let get = || -> Result<_, sqlx::Error> {
+        Ok((
+            row.try_get::<i64, _>(0)?,
+            row.try_get::<&[u8], _>(1)?,
+            row.try_get::<i64, _>(2)?,
+            row.try_get::<&[u8], _>(3)?,
+            row.try_get::<&str, _>(4)?,
+        ))
+    };
+    let (size, root, timestamp_ms, signed, state) = get().map_err(error::store)?;
+    let head = Head {
+        size: row::from_integer(size)?,
+        root: row::hash(root)?,
+        timestamp_ms: row::from_integer(timestamp_ms)?,
+        signed: Arc::from(signed),
+    };
+    Ok((head, LogState::from_row(state)?))
+}
+
+pub(crate) async fn entries(
+    pool: &PgPool,
+    log: LogId,
+    start: u64,
+    end: u64,
+) -> Result<Vec<Entry>, StoreError> {
+    let end = end.min(start.saturating_add(MAX_ENTRIES_READ));
+    let rows = sqlx::query(
+        "SELECT idx, identity, leaf_hash, timestamp_ms, body, extra
+         FROM entry WHERE log = $1 AND idx >= $2 AND idx < $3 ORDER BY idx",
+    )
+    .bind(log.0)
+    .bind(row::to_bound(start))
+    .bind(row::to_bound(end))
+    .fetch_all(pool)
+    .await
+    .map_err(error::store)?;
+    rows.iter().map(entry).collect()
+}
+
+fn entry(row: &PgRow) -> Result<Entry, StoreError> {
+    let get = || -> Result<_, sqlx::Error> {
+        Ok((
+            row.try_get::<i64, _>(0)?,
+            row.try_get::<&[u8], _>(1)?,
+            row.try_get::<Option<&[u8]>, _>(2)?,
+            row.try_get::<i64, _>(3)?,
+            row.try_get::<Vec<u8>, _>(4)?,
+            row.try_get::<Vec<u8>, _>(5)?,
+        ))
+    };
+    let (index, identity, leaf_hash, timestamp_ms, body, extra) = get().map_err(error::store)?;
+    Ok(Entry {
+        index: row::from_integer(index)?,
+        leaf_hash: row::hash(leaf_hash.unwrap_or(identity))?,
+        timestamp_ms: row::from_integer(timestamp_ms)?,
+        body,
+        extra,
+    })
+}
+
+pub(crate) async fn index_of_leaf(
+    pool: &PgPool,
+    log: LogId,
+    leaf: &Hash,
+) -> Result<Option<u64>, StoreError> {
+    let index: Option<i64> = sqlx::query(
+        "SELECT min(idx) FROM (
+             SELECT idx FROM entry WHERE log = $1 AND identity = $2 AND leaf_hash IS NULL
+             UNION ALL
+             SELECT idx FROM entry WHERE log = $1 AND leaf_hash = $2) AS found",
+    )
+    .bind(log.0)
+    .bind(leaf.0.as_slice())
+    .fetch_one(pool)
+    .await
+    .and_then(|row| row.try_get(0))
+    .map_err(error::store)?;
+    index.map(row::from_integer).transpose()
+}
+
+pub(crate) async fn known(
+    connection: &mut PgConnection,
+    log: LogId,
+    identities: &[Hash],
+) -> Result<Vec<Known>, StoreError> {
+    if identities.is_empty() {
+        return Ok(Vec::new());
+    }
+    let identities: Vec<&[u8]> = identities
+        .iter()
+        .map(|identity| identity.0.as_slice())
+        .collect();
+    let rows = sqlx::query(
+        "SELECT identity, idx, timestamp_ms FROM entry WHERE log = $1 AND identity = ANY ($2)",
+    )
+    .bind(log.0)
+    .bind(identities)
+    .fetch_all(connection)
+    .await
+    .map_err(error::store)?;
+    rows.iter()
+        .map(|row| {
+            Ok(Known {
+                identity: row::hash(row.try_get(0).map_err(error::store)?)?,
+                index: row::from_integer(row.try_get(1).map_err(error::store)?)?,
+                timestamp_ms: row::from_integer(row.try_get(2).map_err(error::store)?)?,
+            })
+        })
+        .collect()
+}
+
+pub(crate) async fn tiles(
+    connection: &mut PgConnection,
+    log: LogId,
+    ids: &[TileId],
+) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let levels: Vec<i16> = ids.iter().map(|id| i16::from(id.level)).collect();
+    let indices: Vec<i64> = ids.iter().map(|id| row::to_bound(id.index)).collect();
+    // A subquery for each, never a join that could turn into a scan.
+    let rows = sqlx::query(
+        "SELECT (SELECT hashes FROM tile
+                 WHERE log = $1 AND tile.level = asked.level AND tile.idx = asked.idx)
+         FROM unnest($2::smallint[], $3::bigint[]) WITH ORDINALITY AS asked (level, idx, place)
+         ORDER BY place",
+    )
+    .bind(log.0)
+    .bind(levels)
+    .bind(indices)
+    .fetch_all(connection)
+    .await
+    .map_err(error::store)?;
+    rows.iter()
+        .map(|row| {
+            let hashes: Option<&[u8]> = row.try_get(0).map_err(error::store)?;
+            hashes.map(row::tile_from_bytes).transpose()
+        })
+        .collect()
+}
+
+pub(crate) async fn search(
+    pool: &PgPool,
+    key: &SearchKey,
+    limit: u32,
+) -> Result<Vec<Position>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT log, idx FROM search_key WHERE key = $1 ORDER BY key, log, idx LIMIT $2",
+    )
+    .bind(key.as_slice())
+    .bind(i64::from(limit))
+    .fetch_all(pool)
+    .await
+    .map_err(error::store)?;
+    rows.iter()
+        .map(|row| {
+            Ok(Position {
+                log: LogId(row.try_get(0).map_err(error::store)?),
+                index: row::from_integer(row.try_get(1).map_err(error::store)?)?,
+            })
+        })
+        .collect()
+}
