@@ -1,5 +1,6 @@
 //! The command line: `tuf-root …`, also `sigkeep tuf …`.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,7 +16,7 @@ use crate::metadata::{
 };
 use crate::policy::{Period, Policy};
 use crate::repository::{Outcome, Repository, TargetFile};
-use crate::trust;
+use crate::{refresh, server, trust};
 
 /// Makes, publishes, refreshes and checks the TUF repository that hands a private Sigstore's trust
 /// root to its clients.
@@ -52,6 +53,12 @@ pub enum Command {
     /// Reads DIR/published, or with --mirror what a server hands out. Exit code 1 if a client
     /// would refuse anything, or will within --within.
     Verify(Verify),
+    /// Serve what is published over HTTP, and refresh it in time
+    ///
+    /// Serves DIR/published and nothing else, with /healthz, and /readyz that fails once clients
+    /// would refuse it. Also does what `refresh` does, for as long as it runs, unless --no-refresh
+    /// is given. Any static file server may be used instead, with `refresh` from a timer.
+    Serve(Serve),
     /// Write files for clients: root.json, trusted_root.json, signing config, client trust config
     Export(ExportArgs),
 }
@@ -177,6 +184,20 @@ pub struct Verify {
     pub within: Option<Period>,
 }
 
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Where the repository and its passphrase are
+    #[command(flatten)]
+    pub signing: Signing,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8085")]
+    pub listen: SocketAddr,
+    /// Only serve: the keys are elsewhere, and so is the refresh
+    #[arg(long)]
+    pub no_refresh: bool,
+}
+
 /// Options of `export`.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
@@ -220,6 +241,7 @@ pub async fn run(command: Command) -> ExitCode {
         Command::Publish(args) => publish(args, false).await,
         Command::Refresh(args) => publish(args, true).await,
         Command::Verify(args) => return verify(args).await,
+        Command::Serve(args) => serve(args).await,
         Command::Export(args) => export(args).await,
     };
     match done {
@@ -416,6 +438,31 @@ async fn publish(args: Signing, refresh: bool) -> Result<(), Message> {
     Ok(())
 }
 
+async fn serve(args: Serve) -> Result<(), Message> {
+    serve::logging::init(serve::logging::Format::detect(), "info");
+    let repository = args.signing.open()?;
+    let router = server::router(repository.published_dir(), SystemClock::shared());
+    let stop = serve::stop_on_signals().map_err(say)?;
+    let listener = serve::listen(args.listen).await.map_err(say)?;
+    let address = listener.local_addr().map_err(say)?;
+    match args.signing.location.json {
+        true => print_json(&json!({ "listening": format!("http://{address}") })),
+        false => println!(
+            "Serving {} on http://{address}",
+            repository.published_dir().display()
+        ),
+    }
+    let refresh = async {
+        if !args.no_refresh {
+            refresh::run(repository, stop.clone()).await;
+        }
+    };
+    let limits = serve::Limits::default();
+    let served = serve::serve("tuf", listener, router, None, limits, stop.clone());
+    let (served, ()) = tokio::join!(served, refresh);
+    served.map_err(say)
+}
+
 async fn verify(args: Verify) -> ExitCode {
     let bootstrap = args
         .root
@@ -432,7 +479,7 @@ async fn verify(args: Verify) -> ExitCode {
         }
     };
     let checked = match &args.mirror {
-        Some(url) => match Mirror::new(url) {
+        Some(url) => match mirror(url) {
             Ok(mirror) => walk(&mirror, &root).await,
             Err(e) => Err(e.into()),
         },
@@ -489,6 +536,12 @@ async fn verify(args: Verify) -> ExitCode {
         }
     }
     ExitCode::from(u8::from(!soon.is_empty()))
+}
+
+fn mirror(url: &str) -> Result<Mirror, client::SourceError> {
+    // The HTTP client takes its TLS library from the process; it may be chosen already.
+    let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    Mirror::new(url)
 }
 
 struct Row {

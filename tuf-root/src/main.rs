@@ -4,16 +4,16 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// The trust root of a private Sigstore: a TUF repository that clients accept and that does not
-/// expire unnoticed
-#[derive(Parser)]
-#[command(name = "tuf-root", version, arg_required_else_help = true)]
-struct Cli {
+/// The trust root of a private Sigstore: a TUF repository that every client accepts and that does
+/// not expire unnoticed
+#[derive(Debug, Parser)]
+#[command(name = "tuf-root", version)]
+struct Arguments {
     #[command(subcommand)]
     command: tuf_root::cli::Command,
 }
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main]
 async fn main() -> ExitCode {
-    tuf_root::cli::run(Cli::parse().command).await
+    tuf_root::cli::run(Arguments::parse().command).await
 }
