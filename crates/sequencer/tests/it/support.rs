@@ -1,11 +1,13 @@
-//! What the tests share: a small log format, and logs on it.
+//! What the tests share: a small log format, and logs on every kind of store.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clock::SystemClock;
+use clock::{SharedClock, SystemClock};
 use keys::{Algorithm, FileSigner, SharedSigner};
 use logstore::{LogId, LogKind, LogRecord, LogState, NewEntry, SharedStore, StoreError};
+use logstore_postgres::PostgresStore;
+use logstore_postgres::testing::{self, Database};
 use logstore_sqlite::SqliteStore;
 use sequencer::{Appended, Format, Guard, Log, LogConfig, OpenError, TreeHead};
 use tlog::{Hash, leaf_hash};
@@ -47,10 +49,100 @@ impl Format for Plain {
     }
 }
 
+/// Runs each test on each kind of store.
+macro_rules! on_every_store {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $name() {
+                super::$name(crate::support::Place::sqlite()).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $name() {
+                super::$name(crate::support::Place::postgres().await).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_every_store;
+
+/// A database, and a directory for guards.
+pub(crate) struct Place {
+    pub(crate) directory: tempfile::TempDir,
+    pub(crate) database: Option<Database>,
+}
+
+impl Place {
+    pub(crate) fn sqlite() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            database: None,
+        }
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        let database = testing::server().await.database().await;
+        Self {
+            database: Some(database),
+            ..Self::sqlite()
+        }
+    }
+
+    /// Opens the database. SQLite allows this once at a time, and closes in the background.
+    pub(crate) async fn store(&self) -> SharedStore {
+        if let Some(database) = &self.database {
+            return Arc::new(PostgresStore::connect(database.url(), 8).await.unwrap());
+        }
+        for _ in 0..300 {
+            match SqliteStore::open(&self.path("log.db")).await {
+                Ok(store) => return Arc::new(store),
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+            }
+        }
+        Arc::new(SqliteStore::open(&self.path("log.db")).await.unwrap())
+    }
+
+    /// A copy of the database as a backup would be, with no guards. Nothing may be open.
+    pub(crate) async fn backup(&self) -> Self {
+        let copy = Self::sqlite();
+        match &self.database {
+            Some(database) => {
+                let server = testing::server().await;
+                server.cut_connections(database).await;
+                Self {
+                    database: Some(server.copy(database).await),
+                    ..copy
+                }
+            }
+            None => {
+                // Opening waits for the last store to be closed; what it wrote is then in the files.
+                drop(self.store().await);
+                for name in ["log.db", "log.db-wal"] {
+                    if self.path(name).exists() {
+                        std::fs::copy(self.path(name), copy.path(name)).unwrap();
+                    }
+                }
+                copy
+            }
+        }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn guard(&self) -> PathBuf {
+        self.path("guard")
+    }
+}
+
 /// Everything needed to open the same log again.
 pub(crate) struct Setup {
     pub(crate) record: LogRecord,
     pub(crate) signer: SharedSigner,
+    pub(crate) clock: SharedClock,
     pub(crate) config: LogConfig,
 }
 
@@ -73,8 +165,17 @@ impl Setup {
         Self {
             record,
             signer,
+            clock: SystemClock::shared(),
             config: LogConfig::default(),
         }
+    }
+
+    /// Opens the place's store and the log in it, which is created if need be.
+    pub(crate) async fn start(&self, place: &Place) -> (SharedStore, Arc<Log<Plain>>) {
+        let store = place.store().await;
+        self.create(&store).await;
+        let log = self.open(&store, &place.guard()).await.unwrap();
+        (store, log)
     }
 
     /// Creates the log in a store, unless it is there.
@@ -90,38 +191,23 @@ impl Setup {
         store: &SharedStore,
         guard: &Path,
     ) -> Result<Arc<Log<Plain>>, OpenError> {
-        let guard = Guard::open(guard)?;
         Log::open(
             Arc::clone(store),
             self.record.clone(),
             Plain,
             Arc::clone(&self.signer),
-            guard,
-            SystemClock::shared(),
+            Guard::open(guard)?,
+            Arc::clone(&self.clock),
             self.config,
         )
         .await
     }
 }
 
-/// A directory with a SQLite file and a guard in it.
-pub(crate) struct Place(pub(crate) tempfile::TempDir);
-
-impl Place {
-    pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    pub(crate) fn guard(&self) -> PathBuf {
-        self.path("guard")
-    }
-
-    pub(crate) async fn sqlite(&self) -> SharedStore {
-        Arc::new(SqliteStore::open(&self.path("log.db")).await.unwrap())
+/// Appends entries made of numbers, one after the other.
+pub(crate) async fn append_numbers(log: &Log<Plain>, numbers: std::ops::Range<u32>) {
+    for number in numbers {
+        log.append(number.to_be_bytes().to_vec()).await.unwrap();
     }
 }
 
@@ -129,6 +215,7 @@ impl Place {
 pub(crate) fn check(setup: &Setup, body: &[u8], appended: &Appended) {
     let head = &appended.head.head;
     assert_eq!(appended.leaf_hash, leaf_hash(body));
+    assert!(appended.timestamp_ms <= head.timestamp_ms);
     tlog::verify_inclusion(
         appended.index,
         head.size,
@@ -151,4 +238,37 @@ pub(crate) fn check_signed(setup: &Setup, head: &TreeHead, signed: &[u8]) {
     let key = setup.signer.public_key();
     key.verify(crypto::HashAlgorithm::Sha256, &message, signature)
         .unwrap();
+}
+
+/// Reads the whole log back, and checks that indices have no gaps, identities do not repeat, and
+/// the leaves make the head's root. Returns the bodies.
+pub(crate) async fn check_whole(store: &SharedStore) -> Vec<Vec<u8>> {
+    let head = store.head(LOG).await.unwrap();
+    let mut edge = tlog::Edge::new();
+    let mut bodies: Vec<Vec<u8>> = Vec::new();
+    let mut last_ms = 0;
+    while edge.size() < head.size {
+        let entries = store.entries(LOG, edge.size(), head.size).await.unwrap();
+        assert!(
+            !entries.is_empty(),
+            "entries are missing from {}",
+            edge.size()
+        );
+        for entry in entries {
+            assert_eq!(entry.index, edge.size());
+            assert_eq!(entry.leaf_hash, leaf_hash(&entry.body));
+            assert!(
+                entry.timestamp_ms >= last_ms,
+                "time ran backwards at {}",
+                entry.index
+            );
+            last_ms = entry.timestamp_ms;
+            edge.push(entry.leaf_hash, |_, _| {});
+            bodies.push(entry.body);
+        }
+    }
+    assert_eq!(edge.root(), head.root);
+    let distinct: std::collections::HashSet<_> = bodies.iter().collect();
+    assert_eq!(distinct.len(), bodies.len(), "an entry is in the log twice");
+    bodies
 }
