@@ -1,0 +1,141 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use clock::SystemClock;
+use keys::{KeyUri, Passphrase};
+use serve::logging::Format;
+use serve::{Limits, listen, serve};
+
+use crate::chain::{self, Options};
+use crate::config::ServerConfig;
+use crate::{Config, Service};
+
+/// Wrong usage or configuration.
+const USAGE: u8 = 2;
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Serves timestamps until it is told to stop.
+    Serve {
+        /// Configuration file (YAML; `examples/timestamp.yaml` describes every key).
+        #[arg(long, env = "TIMESTAMP_CONFIG")]
+        config: PathBuf,
+    },
+    /// Makes a root and a timestamping certificate, with their keys in encrypted files.
+    CreateChain {
+        /// Existing directory to write tsa-chain.pem, tsa.key.pem and tsa-root.key.pem to.
+        #[arg(long)]
+        directory: PathBuf,
+        /// File that holds the passphrase for the keys.
+        #[arg(long)]
+        passphrase_file: PathBuf,
+        /// Organization in the certificates' subjects.
+        #[arg(long, default_value = "Sigkeep")]
+        organization: String,
+    },
+}
+
+/// Does it. Exit codes: 0 done, 1 serving failed, 2 wrong usage or configuration.
+pub async fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Serve { config } => {
+            serve::logging::init(Format::detect(), "info");
+            match Config::load(&config) {
+                Ok(config) => run_service(config).await,
+                Err(error) => fail(USAGE, &error),
+            }
+        }
+        Command::CreateChain {
+            directory,
+            passphrase_file,
+            organization,
+        } => {
+            let passphrase = match Passphrase::from_file(&passphrase_file) {
+                Ok(passphrase) => passphrase,
+                Err(error) => return fail(USAGE, &error),
+            };
+            let options = Options {
+                organization,
+                ..Options::default()
+            };
+            match chain::create(&directory, &passphrase, &options, SystemTime::now()).await {
+                Ok(files) => {
+                    println!("certificate-chain: {}", files.certificate_chain.display());
+                    println!("key: {}", KeyUri::file(&files.key));
+                    println!(
+                        "# Take {} offline: the service does not need it.",
+                        files.root_key.display()
+                    );
+                    ExitCode::SUCCESS
+                }
+                Err(error) => fail(USAGE, &error),
+            }
+        }
+    }
+}
+
+async fn run_service(config: Config) -> ExitCode {
+    serve::metrics::install();
+    let ServerConfig {
+        listen: address,
+        metrics,
+        tls,
+    } = config.server.clone();
+    let limits = Limits {
+        body: config.limits.body,
+        concurrency: config.limits.concurrency,
+        ..Limits::default()
+    };
+    let service = match Service::open(config, SystemClock::shared()).await {
+        Ok(service) => service,
+        Err(error) => return fail(USAGE, &error),
+    };
+    let served = async {
+        let stop = serve::stop_on_signals()?;
+        let listener = listen(address).await?;
+        let operators = match metrics {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
+        tracing::info!(address = %listener.local_addr()?, tls = tls.is_some(), "serving timestamps");
+        let metrics = async {
+            match operators {
+                Some(listener) => {
+                    let router = serve::metrics::router();
+                    serve(
+                        "timestamp-metrics",
+                        listener,
+                        router,
+                        None,
+                        Limits::default(),
+                        stop.clone(),
+                    )
+                    .await
+                }
+                None => Ok(()),
+            }
+        };
+        let api = serve(
+            "timestamp",
+            listener,
+            service.router(),
+            tls,
+            limits,
+            stop.clone(),
+        );
+        tokio::try_join!(api, metrics)
+    };
+    match served.await {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => fail(1, &error),
+    }
+}
+
+fn fail(code: u8, error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(code)
+}
