@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{token, up};
+use crate::{store, token, up};
 
 /// A private Sigstore in one binary
 #[derive(Debug, Parser)]
@@ -24,6 +24,18 @@ struct Cli {
 enum Command {
     Up(up::Arguments),
     Token(token::Arguments),
+    /// The certificate authority: serve, check its configuration, explain a token
+    #[command(subcommand)]
+    Fulcio(fulcio_rs::cli::Command),
+    /// The transparency logs: serve, create, freeze, list
+    #[command(subcommand)]
+    Rekor(rekor_rs::cli::Command),
+    /// The timestamp authority: serve, create its certificates
+    #[command(subcommand)]
+    Timestamp(timestamp_rs::cli::Command),
+    /// The trust root: create, sign, publish, verify, export
+    #[command(subcommand)]
+    Tuf(tuf_root::cli::Command),
 }
 
 /// Runs the program.
@@ -32,6 +44,10 @@ pub fn run() -> ExitCode {
     let Cli { command } = Cli::parse();
     match command {
         Command::Token(arguments) => token::run(arguments),
+        Command::Fulcio(command) => in_runtime(fulcio_rs::cli::run(command)),
+        Command::Rekor(command) => in_runtime(rekor_rs::cli::run(command, store::open)),
+        Command::Timestamp(command) => in_runtime(timestamp_rs::cli::run(command)),
+        Command::Tuf(command) => in_runtime(tuf_root::cli::run(command)),
         Command::Up(arguments) => in_runtime(async {
             serve::logging::init(serve::logging::Format::detect(), "warn");
             match up::run(arguments).await {

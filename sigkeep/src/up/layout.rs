@@ -47,10 +47,23 @@ pub struct State {
     pub created_ms: u64,
     /// Where the logs are.
     pub store: StoreKind,
+    /// The ids of the logs. Chosen before the logs are made: should the database be exchanged for
+    /// an empty one, the logs made in it would have the same ids, and the guards would refuse them.
+    pub logs: LogIds,
     /// The ports that URLs inside signed trust material name.
     pub ports: Ports,
     /// Whether everything was created. From then on a missing file is a loss, not a beginning.
     pub complete: bool,
+}
+
+/// Ids of the logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogIds {
+    /// The Rekor v1 log: its tree id.
+    pub rekor: i64,
+    /// The CT log.
+    pub ct: i64,
 }
 
 /// Where the logs are kept.
@@ -167,6 +180,20 @@ impl Layout {
         replace(&path, &text)
     }
 
+    /// In a complete directory, `path` must be there.
+    pub fn check_not_lost(&self, state: &State, path: &Path) -> Result<(), LayoutError> {
+        match path.try_exists() {
+            Ok(false) if state.complete => Err(LayoutError::Lost {
+                path: path.to_owned(),
+            }),
+            Ok(_) => Ok(()),
+            Err(source) => Err(LayoutError::Io {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
     fn state_file(&self) -> PathBuf {
         self.root.join("state.json")
     }
@@ -247,11 +274,12 @@ impl Layout {
 impl State {
     /// The state of a new directory.
     #[must_use]
-    pub fn new(created_ms: u64, store: StoreKind, ports: Ports) -> Self {
+    pub fn new(created_ms: u64, store: StoreKind, logs: LogIds, ports: Ports) -> Self {
         Self {
             version: VERSION,
             created_ms,
             store,
+            logs,
             ports,
             complete: false,
         }
@@ -289,6 +317,21 @@ impl State {
 #[derive(Deserialize)]
 struct Version {
     version: u32,
+}
+
+impl LogIds {
+    /// Random ids: positive, and with as many digits as Rekor's usual tree ids.
+    pub fn random() -> Result<Self, aws_lc_rs::error::Unspecified> {
+        let id = || -> Result<i64, aws_lc_rs::error::Unspecified> {
+            let mut bytes = [0; 8];
+            aws_lc_rs::rand::fill(&mut bytes)?;
+            Ok((i64::from_be_bytes(bytes) & ((1 << 60) - 1)) | (1 << 60))
+        };
+        Ok(Self {
+            rekor: id()?,
+            ct: id()?,
+        })
+    }
 }
 
 /// Takes the lock, which the operating system releases when the process ends, however it ends.
@@ -499,7 +542,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let layout = Layout::open(directory.path()).unwrap();
         assert_eq!(layout.state().unwrap(), None);
-        let state = State::new(7, StoreKind::Sqlite, Ports::DEFAULT);
+        let state = State::new(
+            7,
+            StoreKind::Sqlite,
+            LogIds { rekor: 1, ct: 2 },
+            Ports::DEFAULT,
+        );
         layout.save(&state).unwrap();
         assert_eq!(layout.state().unwrap(), Some(state));
         replace(

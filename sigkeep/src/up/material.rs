@@ -301,7 +301,7 @@ fn chain_error(path: &Path, source: ChainError) -> MaterialError {
 mod tests {
     use std::fs;
 
-    use super::super::layout::StoreKind;
+    use super::super::layout::{LogIds, StoreKind};
     use super::super::ports::Ports;
     use super::*;
 
@@ -310,6 +310,7 @@ mod tests {
         State::new(
             u64::try_from(now.as_millis()).unwrap(),
             StoreKind::Sqlite,
+            LogIds { rekor: 1, ct: 2 },
             Ports::DEFAULT,
         )
     }

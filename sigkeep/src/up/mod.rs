@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 pub use announce::Endpoints;
 pub use material::MaterialError;
 
-use compose::{ComposeError, Stack};
-use layout::{Layout, LayoutError, State, StoreKind};
+use compose::{ComposeError, Plan, Stack};
+use layout::{Layout, LayoutError, LogIds, State, StoreKind};
 use material::Material;
 use ports::{Bound, Loopback, OffLoopback, PortError, Ports};
 
@@ -51,6 +51,7 @@ pub struct Arguments {
         env = "SIGKEEP_DATABASE",
         hide_env_values = true
     )]
+    #[arg(value_parser = parse_database)]
     database: Option<String>,
 
     /// Listen on this loopback address only [default: 127.0.0.1 and, where there is one, ::1]
@@ -79,6 +80,9 @@ pub enum UpError {
     /// A service.
     #[error(transparent)]
     Compose(#[from] ComposeError),
+    /// The operating system gives no random numbers.
+    #[error("the system's random number generator failed")]
+    NoRandomness,
     /// Signals cannot be caught.
     #[error("signals cannot be caught: {0}")]
     Signals(std::io::Error),
@@ -92,7 +96,9 @@ impl UpError {
             Self::OffLoopback(_) | Self::Layout(_) | Self::Port(_) | Self::OtherStore(_) => {
                 ExitCode::from(2)
             }
-            Self::Material(_) | Self::Compose(_) | Self::Signals(_) => ExitCode::from(1),
+            Self::Material(_) | Self::Compose(_) | Self::NoRandomness | Self::Signals(_) => {
+                ExitCode::from(1)
+            }
         }
     }
 }
@@ -126,7 +132,12 @@ pub async fn run(arguments: Arguments) -> Result<(), UpError> {
                 true => Bound::free(loopback).await?,
                 false => Bound::at(Ports::DEFAULT, loopback, false).await?,
             };
-            let state = State::new(clock.now_ms(), store, bound.ports);
+            let state = State::new(
+                clock.now_ms(),
+                store,
+                LogIds::random().map_err(|_| UpError::NoRandomness)?,
+                bound.ports,
+            );
             // Before anything names a port: an interrupted start keeps its choice.
             layout.save(&state)?;
             (state, bound)
@@ -137,15 +148,15 @@ pub async fn run(arguments: Arguments) -> Result<(), UpError> {
     );
 
     let material = Material::ensure(&layout, &state).await?;
-    let stack = Stack::start(
-        &layout,
-        &state,
+    let database = arguments.database.as_deref();
+    let plan = Plan {
+        layout: &layout,
+        state: &state,
         material,
-        bound,
-        arguments.database.as_deref(),
+        database,
         clock,
-    )
-    .await?;
+    };
+    let stack = Stack::start(plan, bound).await?;
     let ended = operate(
         &stack,
         &layout,
@@ -190,6 +201,13 @@ async fn operate(
 
 /// Longest time from the first service that serves to the last that is ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
+
+fn parse_database(url: &str) -> Result<String, &'static str> {
+    match url.split_once("://") {
+        Some(("postgres" | "postgresql", _)) => Ok(url.to_owned()),
+        _ => Err("write postgres://USER@HOST/DATABASE"),
+    }
+}
 
 fn check_store(made_with: StoreKind, asked: StoreKind) -> Result<(), UpError> {
     match (made_with, asked) {

@@ -1,1 +1,163 @@
-//! The trust root and the files that clients need.
+//! What clients need to trust this deployment: the services' public material, and the files under
+//! `trust/`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use wire::trust::{
+    AuthorityMaterial, ClientTrustConfig, IdentityProviderMaterial, LogMaterial, RekorApi,
+    RekorMaterial, ServiceMaterial, TimeRange, Timestamp, TrustError,
+};
+
+use super::announce::Endpoints;
+use super::layout::{self, Layout, LayoutError, State};
+use super::material::{Authority, BACKDATE, LogKey, Material};
+
+/// Names this deployment apart from others in a client's signing config.
+const OPERATOR: &str = "localhost";
+
+/// Why trust material could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustFilesError {
+    /// A file.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A document that clients would refuse.
+    #[error("trust material: {0}")]
+    Refused(#[from] TrustError),
+    /// The directory's age is no time that can be written down.
+    #[error("state.json: created_ms: {0}")]
+    Created(String),
+}
+
+/// The public half of every service.
+///
+/// It depends on what the directory remembers only, so every start publishes the same bytes.
+pub fn services(
+    state: &State,
+    material: &Material,
+    endpoints: &Endpoints,
+) -> Result<ServiceMaterial, TrustFilesError> {
+    let backdate = u64::try_from(Duration::as_millis(&BACKDATE)).unwrap_or(u64::MAX);
+    let start = Timestamp::from_ms(state.created_ms.saturating_sub(backdate))
+        .map_err(|error| TrustFilesError::Created(error.to_string()))?;
+    let since = TimeRange::since(start);
+    let authority = |url: String, authority: &Authority| AuthorityMaterial {
+        url,
+        chain: authority.chain.certificates().map(<[u8]>::to_vec).collect(),
+        valid_for: None,
+    };
+    let log = |url: &str, log: &LogKey| LogMaterial {
+        url: url.to_owned(),
+        key: log.public.clone(),
+        valid_for: since,
+    };
+    Ok(ServiceMaterial {
+        operator: OPERATOR.to_owned(),
+        fulcio: vec![authority(endpoints.fulcio.clone(), &material.fulcio)],
+        ct_logs: vec![log(&endpoints.ct, &material.ct)],
+        rekor: vec![RekorMaterial {
+            log: log(&endpoints.rekor, &material.rekor),
+            api: RekorApi::V1,
+        }],
+        timestamp: vec![authority(endpoints.timestamp(), &material.tsa)],
+        identity_providers: vec![IdentityProviderMaterial {
+            url: endpoints.oidc.clone(),
+            valid_for: since,
+        }],
+    })
+}
+
+/// Writes the files under `trust/`. `root`: the first root of the TUF repository.
+pub fn write_files(
+    layout: &Layout,
+    services: &ServiceMaterial,
+    material: &Material,
+    endpoints: &Endpoints,
+    root: &[u8],
+) -> Result<(), TrustFilesError> {
+    let trusted_root = services.trusted_root()?;
+    let signing_config = services.signing_config()?;
+    let write = |name: &str, content: &[u8]| layout::replace(&layout.trust().join(name), content);
+    write("root.json", root)?;
+    write("trusted_root.json", trusted_root.to_json().as_bytes())?;
+    write(
+        "signing_config.v0.2.json",
+        signing_config.to_json().as_bytes(),
+    )?;
+    write(
+        "client_trust_config.json",
+        ClientTrustConfig::new(trusted_root, signing_config)
+            .to_json()
+            .as_bytes(),
+    )?;
+    write(
+        "fulcio.pem",
+        material.fulcio.chain.to_pem().concat().as_bytes(),
+    )?;
+    write("tsa.pem", material.tsa.chain.to_pem().concat().as_bytes())?;
+    write("ctfe.pub", material.ct.public.to_pem().as_bytes())?;
+    write("rekor.pub", material.rekor.public.to_pem().as_bytes())?;
+    write(
+        "client.env",
+        environment(&layout.trust(), endpoints).as_bytes(),
+    )?;
+    Ok(())
+}
+
+/// For clients that are told by environment variables.
+fn environment(trust: &std::path::Path, endpoints: &Endpoints) -> String {
+    let path = |name: &str| quote(&trust.join(name));
+    let Endpoints {
+        fulcio,
+        rekor,
+        oidc,
+        tuf,
+        ..
+    } = endpoints;
+    let timestamp = endpoints.timestamp();
+    format!(
+        "\
+# For cosign 2.x and gitsign:   set -a; . {this}; set +a
+#
+#   cosign sign-blob --yes --identity-token \"$(sigkeep token …)\" --bundle b.json FILE
+#   cosign verify-blob --bundle b.json --certificate-identity … --certificate-oidc-issuer {oidc} FILE
+#
+# Not for cosign 3: it refuses service URLs beside the signing configuration that it gets from TUF.
+
+# Where to sign.
+COSIGN_FULCIO_URL={fulcio}
+COSIGN_REKOR_URL={rekor}
+COSIGN_OIDC_ISSUER={oidc}
+GITSIGN_FULCIO_URL={fulcio}
+GITSIGN_REKOR_URL={rekor}
+GITSIGN_OIDC_ISSUER={oidc}
+GITSIGN_TIMESTAMP_SERVER_URL={timestamp}
+GITSIGN_TIMESTAMP_CERT_CHAIN={tsa}
+
+# What to trust.
+TUF_MIRROR={tuf}
+TUF_ROOT_JSON={root}
+SIGSTORE_ROOT_FILE={ca}
+SIGSTORE_CT_LOG_PUBLIC_KEY_FILE={ct}
+SIGSTORE_REKOR_PUBLIC_KEY={log}
+SIGSTORE_TSA_CERTIFICATE_FILE={tsa}
+",
+        this = path("client.env"),
+        root = path("root.json"),
+        ca = path("fulcio.pem"),
+        ct = path("ctfe.pub"),
+        log = path("rekor.pub"),
+        tsa = path("tsa.pem"),
+    )
+}
+
+fn quote(path: &std::path::Path) -> String {
+    super::announce::shell_word(&path.to_string_lossy())
+}
+
+/// Where the first root is kept for clients.
+#[must_use]
+pub fn root_file(layout: &Layout) -> PathBuf {
+    layout.trust().join("root.json")
+}
