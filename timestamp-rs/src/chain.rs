@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use keys::{Algorithm, FileKeyError, FileSigner, Passphrase, SignError, Signer};
 use pki::SignatureForm;
@@ -83,6 +83,12 @@ pub async fn create(
         key: directory.join("tsa.key.pem"),
         root_key: directory.join("tsa-root.key.pem"),
     };
+    // Certificates hold whole seconds.
+    let now = now
+        - Duration::from_nanos(
+            now.duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.subsec_nanos().into()),
+        );
     let root_key = FileSigner::create(&files.root_key, options.algorithm, passphrase)?;
     let key = FileSigner::create(&files.key, options.algorithm, passphrase)?;
     let template = |role, common_name: &str| Template {
