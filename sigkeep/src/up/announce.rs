@@ -106,7 +106,7 @@ With sigstore-python:
   sigstore --trust-config {directory}/trust/client_trust_config.json verify identity \\
     --cert-identity dev@corp.example --cert-oidc-issuer {oidc} hello.txt
 
-cosign 2 and gitsign: see {directory}/trust/client.env
+For cosign 2 and gitsign, see client.env and gitsign.env in {directory}/trust.
 "
         );
         screen

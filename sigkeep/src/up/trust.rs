@@ -1,7 +1,7 @@
 //! What clients need to trust this deployment: the services' public material, and the files under
 //! `trust/`.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use wire::trust::{
@@ -9,7 +9,7 @@ use wire::trust::{
     RekorMaterial, ServiceMaterial, TimeRange, Timestamp, TrustError,
 };
 
-use super::announce::Endpoints;
+use super::announce::{Endpoints, shell_word};
 use super::layout::{self, Layout, LayoutError, State};
 use super::material::{Authority, BACKDATE, LogKey, Material};
 
@@ -98,16 +98,20 @@ pub fn write_files(
     write("tsa.pem", material.tsa.chain.to_pem().concat().as_bytes())?;
     write("ctfe.pub", material.ct.public.to_pem().as_bytes())?;
     write("rekor.pub", material.rekor.public.to_pem().as_bytes())?;
+    let trust = layout.trust();
     write(
         "client.env",
-        environment(&layout.trust(), endpoints).as_bytes(),
+        cosign_environment(&trust, endpoints).as_bytes(),
+    )?;
+    write(
+        "gitsign.env",
+        gitsign_environment(&trust, endpoints).as_bytes(),
     )?;
     Ok(())
 }
 
-/// For clients that are told by environment variables.
-fn environment(trust: &std::path::Path, endpoints: &Endpoints) -> String {
-    let path = |name: &str| quote(&trust.join(name));
+/// For cosign 2, which takes the services' URLs by flag or variable, and trust from TUF.
+fn cosign_environment(trust: &Path, endpoints: &Endpoints) -> String {
     let Endpoints {
         fulcio,
         rekor,
@@ -115,49 +119,56 @@ fn environment(trust: &std::path::Path, endpoints: &Endpoints) -> String {
         tuf,
         ..
     } = endpoints;
-    let timestamp = endpoints.timestamp();
     format!(
         "\
-# For cosign 2.x and gitsign:   set -a; . {this}; set +a
+# For cosign 2.x:   set -a; . {this}; set +a
 #
 #   cosign sign-blob --yes --identity-token \"$(sigkeep token …)\" --bundle b.json FILE
 #   cosign verify-blob --bundle b.json --certificate-identity … --certificate-oidc-issuer {oidc} FILE
 #
-# Not for cosign 3: it refuses service URLs beside the signing configuration that it gets from TUF.
-
-# Where to sign.
+# cosign before 2.6 also needs, once:   cosign initialize --mirror {tuf} --root {root}
+# Not for cosign 3: it takes the services from TUF and refuses them from here.
 COSIGN_FULCIO_URL={fulcio}
 COSIGN_REKOR_URL={rekor}
 COSIGN_OIDC_ISSUER={oidc}
-GITSIGN_FULCIO_URL={fulcio}
-GITSIGN_REKOR_URL={rekor}
-GITSIGN_OIDC_ISSUER={oidc}
-GITSIGN_TIMESTAMP_SERVER_URL={timestamp}
-GITSIGN_TIMESTAMP_CERT_CHAIN={tsa}
-
-# What to trust.
 TUF_MIRROR={tuf}
 TUF_ROOT_JSON={root}
-SIGSTORE_ROOT_FILE={ca}
-SIGSTORE_CT_LOG_PUBLIC_KEY_FILE={ct}
-SIGSTORE_REKOR_PUBLIC_KEY={log}
-SIGSTORE_TSA_CERTIFICATE_FILE={tsa}
 ",
-        this = path("client.env"),
-        root = path("root.json"),
-        ca = path("fulcio.pem"),
-        ct = path("ctfe.pub"),
-        log = path("rekor.pub"),
-        tsa = path("tsa.pem"),
+        this = quote(trust, "client.env"),
+        root = quote(trust, "root.json"),
     )
 }
 
-fn quote(path: &std::path::Path) -> String {
-    super::announce::shell_word(&path.to_string_lossy())
+/// For gitsign, which signs with what these files hold and verifies with what TUF holds.
+fn gitsign_environment(trust: &Path, endpoints: &Endpoints) -> String {
+    let Endpoints {
+        fulcio,
+        rekor,
+        oidc,
+        tuf,
+        ..
+    } = endpoints;
+    format!(
+        "\
+# For gitsign:   set -a; . {this}; set +a
+#                gitsign initialize --mirror {tuf} --root {root}
+#
+# Not for cosign: with these variables it does not read the trusted root from TUF.
+GITSIGN_FULCIO_URL={fulcio}
+GITSIGN_REKOR_URL={rekor}
+GITSIGN_OIDC_ISSUER={oidc}
+SIGSTORE_ROOT_FILE={ca}
+SIGSTORE_CT_LOG_PUBLIC_KEY_FILE={ct}
+SIGSTORE_REKOR_PUBLIC_KEY={log}
+",
+        this = quote(trust, "gitsign.env"),
+        root = quote(trust, "root.json"),
+        ca = quote(trust, "fulcio.pem"),
+        ct = quote(trust, "ctfe.pub"),
+        log = quote(trust, "rekor.pub"),
+    )
 }
 
-/// Where the first root is kept for clients.
-#[must_use]
-pub fn root_file(layout: &Layout) -> PathBuf {
-    layout.trust().join("root.json")
+fn quote(trust: &Path, name: &str) -> String {
+    shell_word(&trust.join(name).to_string_lossy())
 }
