@@ -4,7 +4,19 @@ use serde_json::{Value, json};
 use tlog::{Hash, leaf_hash, verify_consistency, verify_inclusion};
 
 use crate::ca::{Ca, leaf};
+use crate::place::{Place, on_every_store};
 use crate::server::{Server, bytes, hashes};
+
+on_every_store! {
+    tree_heads_are_signed_from_the_empty_tree_on,
+    the_head_of_an_idle_log_does_not_grow_old,
+    every_tree_is_a_prefix_of_every_later_one,
+    every_entry_is_proven_in_every_tree_that_holds_it,
+    proofs_that_cannot_be_are_refused,
+    entries_are_read_in_ranges,
+    whole_answers_are_cached_for_long_and_short_ones_are_not,
+    the_roots_are_the_configured_ones,
+}
 
 fn root(sth: &Value) -> Hash {
     Hash::try_from(bytes(&sth["sha256_root_hash"]).as_slice()).unwrap()
@@ -35,10 +47,9 @@ fn url_encoded(hash: &Hash) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-#[tokio::test]
-async fn tree_heads_are_signed_from_the_empty_tree_on() {
+async fn tree_heads_are_signed_from_the_empty_tree_on(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     let empty = server.sth().await;
     assert_eq!(empty["tree_size"], 0);
     assert_eq!(root(&empty), tlog::empty_root());
@@ -53,10 +64,9 @@ async fn tree_heads_are_signed_from_the_empty_tree_on() {
     }
 }
 
-#[tokio::test]
-async fn the_head_of_an_idle_log_does_not_grow_old() {
+async fn the_head_of_an_idle_log_does_not_grow_old(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     server.fill(&ca, 1).await;
     let first = server.sth().await;
     server
@@ -80,10 +90,9 @@ async fn the_head_of_an_idle_log_does_not_grow_old() {
     assert!(third["timestamp"].as_u64() >= second["timestamp"].as_u64());
 }
 
-#[tokio::test]
-async fn every_tree_is_a_prefix_of_every_later_one() {
+async fn every_tree_is_a_prefix_of_every_later_one(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     let mut heads = vec![server.sth().await];
     for _ in 0..6 {
         server.fill(&ca, 1).await;
@@ -121,10 +130,9 @@ async fn every_tree_is_a_prefix_of_every_later_one() {
     }
 }
 
-#[tokio::test]
-async fn every_entry_is_proven_in_every_tree_that_holds_it() {
+async fn every_entry_is_proven_in_every_tree_that_holds_it(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     let mut heads = vec![server.sth().await];
     for _ in 0..5 {
         server.clock.advance(std::time::Duration::from_millis(1));
@@ -169,10 +177,9 @@ async fn every_entry_is_proven_in_every_tree_that_holds_it() {
     }
 }
 
-#[tokio::test]
-async fn proofs_that_cannot_be_are_refused() {
+async fn proofs_that_cannot_be_are_refused(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     server.fill(&ca, 1).await;
     let (_, entries) = server.get("get-entries?start=0&end=0").await;
     let known = url_encoded(&leaf_hash(&bytes(&entries["entries"][0]["leaf_input"])));
@@ -210,10 +217,9 @@ async fn proofs_that_cannot_be_are_refused() {
     assert_eq!((status.as_u16(), &only["audit_path"]), (200, &json!([])));
 }
 
-#[tokio::test]
-async fn entries_are_read_in_ranges() {
+async fn entries_are_read_in_ranges(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     assert_eq!(
         server.get("get-entries?start=0&end=0").await.0,
         400,
@@ -243,10 +249,9 @@ async fn entries_are_read_in_ranges() {
     }
 }
 
-#[tokio::test]
-async fn whole_answers_are_cached_for_long_and_short_ones_are_not() {
+async fn whole_answers_are_cached_for_long_and_short_ones_are_not(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     server.fill(&ca, 2).await;
     let policy = async |call: &str| {
         let response = server
@@ -277,14 +282,13 @@ async fn whole_answers_are_cached_for_long_and_short_ones_are_not() {
     assert_eq!(policy("get-sth").await, None);
 }
 
-#[tokio::test]
-async fn the_roots_are_the_configured_ones() {
+async fn the_roots_are_the_configured_ones(place: Place) {
     let (one, two) = (Ca::new().await, Ca::new().await);
     let config = rekor_rs::ct::CtConfig {
         roots: vec![one.root.clone(), two.root.clone()],
         ..Default::default()
     };
-    let server = Server::start_with(config, crate::server::p256()).await;
+    let server = Server::start_with(place, config, crate::server::p256()).await;
     let (status, body) = server.get("get-roots").await;
     assert_eq!(status, 200);
     let certificates: Vec<_> = body["certificates"]

@@ -8,7 +8,6 @@ use base64::engine::general_purpose::STANDARD;
 use clock::ManualClock;
 use keys::{Algorithm, FileSigner, SharedSigner};
 use logstore::{LogId, LogKind, LogRecord, LogState, SharedStore};
-use logstore_sqlite::SqliteStore;
 use rekor_rs::ct::{CtConfig, CtLog, OpenError, Policy, router};
 use reqwest::{Client, Response, StatusCode};
 use sequencer::Guard;
@@ -17,6 +16,7 @@ use tlog::Hash;
 use tokio::task::JoinHandle;
 
 use crate::ca::{Ca, NOW_MS};
+use crate::place::{Database, Place};
 
 pub(crate) struct Server {
     pub(crate) base: String,
@@ -25,7 +25,7 @@ pub(crate) struct Server {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: SharedStore,
     task: JoinHandle<()>,
-    _directory: Option<tempfile::TempDir>,
+    database: Option<Database>,
 }
 
 impl Drop for Server {
@@ -38,7 +38,7 @@ pub(crate) fn p256() -> SharedSigner {
     Arc::new(FileSigner::generate(Algorithm::EcdsaP256Sha256).unwrap())
 }
 
-/// Opens a log in `directory`, creating it if it is not there.
+/// Opens the store's log, creating it if it is not there.
 pub(crate) async fn open(
     store: &SharedStore,
     guard: &Path,
@@ -72,10 +72,6 @@ pub(crate) async fn open(
     .await
 }
 
-pub(crate) async fn sqlite(directory: &Path) -> SharedStore {
-    Arc::new(SqliteStore::open(&directory.join("logs.db")).await.unwrap())
-}
-
 pub(crate) fn accepting(ca: &Ca) -> CtConfig {
     CtConfig {
         roots: vec![ca.root.clone()],
@@ -84,12 +80,13 @@ pub(crate) fn accepting(ca: &Ca) -> CtConfig {
 }
 
 impl Server {
-    pub(crate) async fn start(ca: &Ca) -> Self {
-        Self::start_with(accepting(ca), p256()).await
+    pub(crate) async fn start(place: Place, ca: &Ca) -> Self {
+        Self::start_with(place, accepting(ca), p256()).await
     }
 
-    pub(crate) async fn start_policy(ca: &Ca, policy: Policy) -> Self {
+    pub(crate) async fn start_policy(place: Place, ca: &Ca, policy: Policy) -> Self {
         Self::start_with(
+            place,
             CtConfig {
                 policy,
                 ..accepting(ca)
@@ -99,16 +96,16 @@ impl Server {
         .await
     }
 
-    pub(crate) async fn start_with(config: CtConfig, signer: SharedSigner) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let store = sqlite(directory.path()).await;
+    pub(crate) async fn start_with(place: Place, config: CtConfig, signer: SharedSigner) -> Self {
+        let database = place.database().await;
         let clock = Arc::new(ManualClock::at_ms(NOW_MS));
-        let guard = directory.path().join("guard");
+        let store = database.store().await;
+        let guard = database.path("guard");
         let log = open(&store, &guard, signer, Arc::clone(&clock), config)
             .await
             .unwrap();
         let mut server = Self::serve(log, clock, store).await;
-        server._directory = Some(directory);
+        server.database = Some(database);
         server
     }
 
@@ -131,7 +128,7 @@ impl Server {
             clock,
             store,
             task,
-            _directory: None,
+            database: None,
         }
     }
 

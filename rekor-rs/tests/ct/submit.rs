@@ -8,7 +8,29 @@ use rekor_rs::ct::{CtConfig, Policy};
 use serde_json::{Value, json};
 
 use crate::ca::{Ca, at, leaf};
+use crate::place::{Place, on_every_store};
 use crate::server::{Server, bytes, p256};
+
+on_every_store! {
+    a_precertificate_gets_a_timestamp_that_fits_the_certificate,
+    openssl_verifies_a_timestamp,
+    a_final_certificate_can_be_submitted_too,
+    the_root_may_be_left_out_and_is_recorded_all_the_same,
+    chains_that_lead_nowhere_are_refused,
+    a_leaf_cannot_issue,
+    a_certificate_for_another_purpose_is_refused,
+    precertificates_and_certificates_have_calls_of_their_own,
+    a_wrong_poison_is_refused_by_both_calls,
+    a_precertificate_of_a_precertificate_signing_certificate_is_refused,
+    malformed_submissions_are_refused,
+    a_body_that_is_too_long_is_refused,
+    the_wrong_method_and_unknown_calls_are_refused,
+    a_precertificate_keeps_its_timestamp_when_it_is_submitted_again,
+    a_log_may_be_limited_to_a_period,
+    expiry_is_judged_only_if_configured,
+    long_validity_can_be_refused,
+    nothing_is_promised_before_it_is_durable_and_nothing_durable_is_lost,
+}
 
 /// The SCT in an answer to a submission of `precertificate`.
 fn sct(answer: &Value) -> SignedCertificateTimestamp {
@@ -34,10 +56,9 @@ async fn refused(server: &Server, call: &str, chain: &[Vec<u8>], reason: &str) {
     assert_eq!(server.size().await, 0);
 }
 
-#[tokio::test]
-async fn a_precertificate_gets_a_timestamp_that_fits_the_certificate() {
+async fn a_precertificate_gets_a_timestamp_that_fits_the_certificate(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     let leaf = leaf();
     let precertificate = ca.precertificate(&leaf).await;
     let (status, answer) = server
@@ -70,10 +91,9 @@ async fn a_precertificate_gets_a_timestamp_that_fits_the_certificate() {
     assert_eq!(bytes(&entries["entries"][0]["leaf_input"]), signed);
 }
 
-#[tokio::test]
-async fn openssl_verifies_a_timestamp() {
+async fn openssl_verifies_a_timestamp(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     let precertificate = ca.precertificate(&leaf()).await;
     let (_, answer) = server
         .add_pre_chain(&ca.chain(precertificate.clone()))
@@ -107,10 +127,9 @@ async fn openssl_verifies_a_timestamp() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "Verified OK\n");
 }
 
-#[tokio::test]
-async fn a_final_certificate_can_be_submitted_too() {
+async fn a_final_certificate_can_be_submitted_too(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     let certificate = ca.certificate(&leaf()).await;
     let (status, answer) = server
         .submit("add-chain", &ca.chain(certificate.clone()))
@@ -121,10 +140,9 @@ async fn a_final_certificate_can_be_submitted_too() {
         .unwrap();
 }
 
-#[tokio::test]
-async fn the_root_may_be_left_out_and_is_recorded_all_the_same() {
+async fn the_root_may_be_left_out_and_is_recorded_all_the_same(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     let (with, without) = (
         ca.precertificate(&leaf()).await,
         ca.precertificate(&leaf()).await,
@@ -144,10 +162,9 @@ async fn the_root_may_be_left_out_and_is_recorded_all_the_same() {
     }
 }
 
-#[tokio::test]
-async fn chains_that_lead_nowhere_are_refused() {
+async fn chains_that_lead_nowhere_are_refused(place: Place) {
     let (ca, stranger) = (Ca::new().await, Ca::new().await);
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     let add = "add-pre-chain";
     let ours = ca.precertificate(&leaf()).await;
     let theirs = stranger.precertificate(&leaf()).await;
@@ -217,10 +234,9 @@ async fn chains_that_lead_nowhere_are_refused() {
     refused(&server, add, &vec![ours; 11], "too long").await;
 }
 
-#[tokio::test]
-async fn a_leaf_cannot_issue() {
+async fn a_leaf_cannot_issue(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     // Signed by a leaf's key under a leaf's certificate.
     let leaf_key = FileSigner::generate(Algorithm::EcdsaP256Sha256).unwrap();
     let mut issuer = leaf();
@@ -238,10 +254,9 @@ async fn a_leaf_cannot_issue() {
     .await;
 }
 
-#[tokio::test]
-async fn a_certificate_for_another_purpose_is_refused() {
+async fn a_certificate_for_another_purpose_is_refused(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     let mail = ca
         .altered_precertificate("06082b06010505070303", "06082b06010505070304")
         .await;
@@ -251,10 +266,9 @@ async fn a_certificate_for_another_purpose_is_refused() {
     refused(&server, "add-pre-chain", &ca.chain(none), "codeSigning").await;
 }
 
-#[tokio::test]
-async fn precertificates_and_certificates_have_calls_of_their_own() {
+async fn precertificates_and_certificates_have_calls_of_their_own(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     let (precertificate, certificate) = (
         ca.precertificate(&leaf()).await,
         ca.certificate(&leaf()).await,
@@ -275,10 +289,9 @@ async fn precertificates_and_certificates_have_calls_of_their_own() {
     .await;
 }
 
-#[tokio::test]
-async fn a_wrong_poison_is_refused_by_both_calls() {
+async fn a_wrong_poison_is_refused_by_both_calls(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     let poison = "060a2b06010401d6790204030101ff04020500";
     for (from, to, reason) in [
         (
@@ -309,8 +322,7 @@ async fn a_wrong_poison_is_refused_by_both_calls() {
     }
 }
 
-#[tokio::test]
-async fn a_precertificate_of_a_precertificate_signing_certificate_is_refused() {
+async fn a_precertificate_of_a_precertificate_signing_certificate_is_refused(place: Place) {
     use rcgen::{
         BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair,
         SigningKey as _,
@@ -337,15 +349,14 @@ async fn a_precertificate_of_a_precertificate_signing_certificate_is_refused() {
         roots: vec![root.der().to_vec()],
         ..CtConfig::default()
     };
-    let server = Server::start_with(config, p256()).await;
+    let server = Server::start_with(place, config, p256()).await;
     let chain = [precertificate, signing.der().to_vec(), root.der().to_vec()];
     refused(&server, "add-pre-chain", &chain, "precertificate signing").await;
 }
 
-#[tokio::test]
-async fn malformed_submissions_are_refused() {
+async fn malformed_submissions_are_refused(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     for body in [
         "",
         "{",
@@ -383,10 +394,9 @@ async fn malformed_submissions_are_refused() {
     .await;
 }
 
-#[tokio::test]
-async fn a_body_that_is_too_long_is_refused() {
+async fn a_body_that_is_too_long_is_refused(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     let response = server.post("add-pre-chain", vec![b' '; 512_001]).await;
     assert_eq!(response.status(), 413);
     let answer: Value = response.json().await.unwrap();
@@ -408,19 +418,17 @@ fn base64_of(der: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(der)
 }
 
-#[tokio::test]
-async fn the_wrong_method_and_unknown_calls_are_refused() {
+async fn the_wrong_method_and_unknown_calls_are_refused(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     assert_eq!(server.get("add-chain").await.0, 405);
     assert_eq!(server.submit("get-sth", &[]).await.0, 405);
     assert_eq!(server.get("get-anything").await.0, 404);
 }
 
-#[tokio::test]
-async fn a_precertificate_keeps_its_timestamp_when_it_is_submitted_again() {
+async fn a_precertificate_keeps_its_timestamp_when_it_is_submitted_again(place: Place) {
     let ca = Ca::new().await;
-    let server = Server::start(&ca).await;
+    let server = Server::start(place, &ca).await;
     let leaf = leaf();
     let precertificate = ca.precertificate(&leaf).await;
     let (_, first) = server
@@ -455,15 +463,14 @@ async fn a_precertificate_keeps_its_timestamp_when_it_is_submitted_again() {
     assert_eq!(server.size().await, 2);
 }
 
-#[tokio::test]
-async fn a_log_may_be_limited_to_a_period() {
+async fn a_log_may_be_limited_to_a_period(place: Place) {
     let ca = Ca::new().await;
     let policy = Policy {
         not_after_start: Some(at(300)),
         not_after_limit: Some(at(600)),
         ..Policy::default()
     };
-    let server = Server::start_policy(&ca, policy).await;
+    let server = Server::start_policy(place, &ca, policy).await;
     for (end, accepted) in [(600, false), (599, true), (300, true), (299, false)] {
         let mut leaf = leaf();
         leaf.not_after = at(end);
@@ -475,15 +482,15 @@ async fn a_log_may_be_limited_to_a_period() {
     }
 }
 
-#[tokio::test]
-async fn expiry_is_judged_only_if_configured() {
+async fn expiry_is_judged_only_if_configured(place: Place) {
     let ca = Ca::new().await;
     let mut expired = leaf();
     (expired.not_before, expired.not_after) = (at(-3600), at(-1));
     let expired = ca.chain(ca.precertificate(&expired).await);
-    let lenient = Server::start(&ca).await;
+    let lenient = Server::start(place, &ca).await;
     assert_eq!(lenient.add_pre_chain(&expired).await.0, 200);
     let strict = Server::start_policy(
+        place,
         &ca,
         Policy {
             reject_expired: true,
@@ -501,14 +508,13 @@ async fn expiry_is_judged_only_if_configured() {
     );
 }
 
-#[tokio::test]
-async fn long_validity_can_be_refused() {
+async fn long_validity_can_be_refused(place: Place) {
     let ca = Ca::new().await;
     let policy = Policy {
         longest_validity: Some(std::time::Duration::from_secs(600)),
         ..Policy::default()
     };
-    let server = Server::start_policy(&ca, policy).await;
+    let server = Server::start_policy(place, &ca, policy).await;
     assert_eq!(
         server
             .add_pre_chain(&ca.chain(ca.precertificate(&leaf()).await))
@@ -527,8 +533,7 @@ async fn long_validity_can_be_refused() {
     );
 }
 
-#[tokio::test]
-async fn nothing_is_promised_before_it_is_durable_and_nothing_durable_is_lost() {
+async fn nothing_is_promised_before_it_is_durable_and_nothing_durable_is_lost(place: Place) {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     /// Signs heads always, timestamps only when told.
@@ -560,7 +565,7 @@ async fn nothing_is_promised_before_it_is_durable_and_nothing_durable_is_lost() 
         roots: vec![ca.root.clone()],
         ..CtConfig::default()
     };
-    let server = Server::start_with(config, Arc::<Unreliable>::clone(&signer)).await;
+    let server = Server::start_with(place, config, Arc::<Unreliable>::clone(&signer)).await;
     let chain = ca.chain(ca.precertificate(&leaf()).await);
     let response = server
         .post(

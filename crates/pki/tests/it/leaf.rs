@@ -159,10 +159,8 @@ fn other_names_have_fulcios_encoding() {
 }
 
 #[test]
-fn the_key_identifier_is_the_one_that_openssl_computes() {
+fn the_key_identifier_is_the_sha1_of_the_public_keys_bits() {
     let hierarchy = Hierarchy::new(Purpose::CodeSigning);
-    // A certificate request made into a certificate by OpenSSL would carry the same identifier;
-    // what is at hand to compare is the SHA-1 of the key's bits.
     let key = Key::p256();
     let certificate = leaf(&key, email())
         .certificate(&hierarchy.intermediate, &[])
