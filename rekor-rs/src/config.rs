@@ -236,11 +236,12 @@ impl Config {
             if log.id.is_some_and(|id| id <= 0) {
                 return value("logs.id", "tree ids are positive numbers");
             }
+            // What a CT log's origin may be is checked when the log is opened.
             match (log.kind, &log.origin) {
                 (Kind::Ct, None) => {
                     return value("logs.origin", "a log of kind ct needs an origin");
                 }
-                (_, Some(origin)) if !is_word(origin) => {
+                (Kind::RekorV1, Some(origin)) if !is_word(origin) => {
                     return value("logs.origin", "use letters, digits, '.', '-' and '_'");
                 }
                 _ => {}

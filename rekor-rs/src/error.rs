@@ -40,6 +40,14 @@ pub enum Error {
         /// What went wrong.
         source: sequencer::OpenError,
     },
+    /// A CT log does not open.
+    #[error("log {id}: {source}")]
+    Ct {
+        /// Tree id.
+        id: i64,
+        /// What went wrong.
+        source: crate::ct::OpenError,
+    },
     /// A roll-back guard.
     #[error(transparent)]
     Guard(#[from] sequencer::GuardError),

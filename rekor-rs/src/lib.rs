@@ -15,6 +15,7 @@ pub mod ct;
 pub mod entry;
 mod error;
 mod format;
+mod pem;
 pub mod search;
 mod service;
 mod shard;

@@ -11,9 +11,11 @@ use sequencer::{Guard, Log};
 use serve::{Health, Probe};
 
 use crate::api;
-use crate::config::{Config, Kind, LogConfig};
+use crate::config::{Config, ConfigError, Kind, LogConfig};
+use crate::ct::{CtConfig, CtLog};
 use crate::error::Error;
 use crate::format::RekorV1;
+use crate::pem;
 use crate::shard::Shard;
 
 /// A running log service. Cheap to clone.
@@ -21,6 +23,7 @@ use crate::shard::Shard;
 pub struct Service {
     store: SharedStore,
     rekor: Option<Arc<api::Rekor>>,
+    ct: Vec<Arc<CtLog>>,
 }
 
 /// A log as configured, with its key and its record in the store.
@@ -40,41 +43,82 @@ impl Service {
         config.check()?;
         create_directory(&config.guard_dir)?;
         let mut shards: Vec<Shard> = Vec::new();
-        for opened in logs(&config, &store, &clock).await? {
-            if opened.config.kind != Kind::RekorV1 {
-                continue;
+        let mut ct: Vec<Arc<CtLog>> = Vec::new();
+        let logs = logs(&config, &store, &clock).await?;
+        check_order(&logs)?;
+        for opened in logs {
+            match opened.config.kind {
+                Kind::RekorV1 => {
+                    let offset = next_offset(&shards).await?;
+                    let log = open_rekor_v1(&config, opened, &store, &clock).await?;
+                    shards.push(Shard::new(log, store.clone(), offset));
+                }
+                Kind::Ct => {
+                    let log = open_ct(&config, opened, &store, &clock).await?;
+                    // Two routes of one path are a panic in the router.
+                    if ct
+                        .iter()
+                        .any(|other| other.record().origin == log.record().origin)
+                    {
+                        return Err(Error::Mismatch(format!(
+                            "two CT logs have the origin {:?}",
+                            log.record().origin
+                        )));
+                    }
+                    ct.push(log);
+                }
             }
-            let offset = next_offset(&shards).await?;
-            let log = open_rekor_v1(&config, opened, &store, &clock).await?;
-            shards.push(Shard::new(log, store.clone(), offset));
         }
         let rekor = api::Rekor::new(shards, store.clone(), &config).map(Arc::new);
-        Ok(Self { store, rekor })
+        Ok(Self { store, rekor, ct })
     }
 
-    /// The HTTP interface: Rekor v1 at `/api/v1/`, health at `/healthz` and `/readyz`.
+    /// The HTTP interface: Rekor v1 at `/api/v1/`, each CT log at `/<origin>/ct/v1/`, health at
+    /// `/healthz` and `/readyz`.
     pub fn router(&self) -> Router {
-        let mut health = Health::default().with(StoreProbe(self.store.clone()));
-        if let Some(rekor) = &self.rekor {
-            health = health.with(LogProbe(rekor.clone()));
-        }
+        let health = Health::default()
+            .with(StoreProbe(self.store.clone()))
+            .with(LogProbe {
+                rekor: self.rekor.clone(),
+                ct: self.ct.clone(),
+            });
         let router = match &self.rekor {
             Some(rekor) => api::router(rekor.clone()),
             None => Router::new(),
         };
+        let router = self.ct.iter().fold(router, |router, log| {
+            router.merge(crate::ct::router(log.clone()))
+        });
         router.merge(health.router())
     }
 }
 
-/// Number of the first entry of the shard after `shards`.
+/// Refuses a shard that still grows before another: it would renumber everything after it.
+fn check_order(logs: &[Opened<'_>]) -> Result<(), Error> {
+    let shards: Vec<_> = logs
+        .iter()
+        .filter(|log| log.config.kind == Kind::RekorV1)
+        .collect();
+    let earlier = shards
+        .split_last()
+        .map(|(_, earlier)| earlier)
+        .unwrap_or_default();
+    match earlier
+        .iter()
+        .find(|log| log.record.state == LogState::Active)
+    {
+        None => Ok(()),
+        Some(log) => Err(Error::Mismatch(format!(
+            "log {} takes entries and is not the last of kind rekor-v1; freeze it first, or change the order of logs",
+            log.record.id.0
+        ))),
+    }
+}
+
+/// Number of the first entry of the shard after `shards`, all of which are frozen.
 async fn next_offset(shards: &[Shard]) -> Result<u64, Error> {
     match shards.last() {
         None => Ok(0),
-        // A shard that still grows would renumber everything after it.
-        Some(shard) if !shard.is_frozen() => Err(Error::Mismatch(format!(
-            "log {} takes entries and is not the last of kind rekor-v1; freeze it first, or change the order of logs",
-            shard.id().0
-        ))),
         Some(shard) => Ok(shard.offset() + shard.head().await?.head.size),
     }
 }
@@ -106,6 +150,55 @@ async fn open_rekor_v1(
     )
     .await
     .map_err(|source| Error::Log { id, source })
+}
+
+async fn open_ct(
+    config: &Config,
+    opened: Opened<'_>,
+    store: &SharedStore,
+    clock: &SharedClock,
+) -> Result<Arc<CtLog>, Error> {
+    let Opened { signer, record, .. } = opened;
+    let id = record.id.0;
+    let guard = Guard::open(&guard_path(&config.guard_dir, record.id))?;
+    let settings = CtConfig {
+        roots: ct_roots(config)?,
+        ..CtConfig::default()
+    };
+    CtLog::open(
+        store.clone(),
+        record,
+        signer,
+        guard,
+        clock.clone(),
+        settings,
+    )
+    .await
+    .map_err(|source| Error::Ct { id, source })
+}
+
+/// The DER certificates of the configured file.
+fn ct_roots(config: &Config) -> Result<Vec<Vec<u8>>, Error> {
+    let path = config
+        .ct_roots
+        .as_deref()
+        .ok_or_else(|| ConfigError::Value {
+            key: "ct-roots",
+            reason: "a log of kind ct needs a file of accepted roots".to_owned(),
+        })?;
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mut roots = Vec::new();
+    let mut rest = text.as_str();
+    while let Some((block, after)) = pem::first_block(rest) {
+        if block.label == "CERTIFICATE" {
+            roots.push(block.der);
+        }
+        rest = after;
+    }
+    Ok(roots)
 }
 
 /// Where the roll-back guard of a log is.
@@ -252,7 +345,10 @@ impl Probe for StoreProbe {
     }
 }
 
-struct LogProbe(Arc<api::Rekor>);
+struct LogProbe {
+    rekor: Option<Arc<api::Rekor>>,
+    ct: Vec<Arc<CtLog>>,
+}
 
 #[async_trait::async_trait]
 impl Probe for LogProbe {
@@ -261,10 +357,10 @@ impl Probe for LogProbe {
     }
 
     async fn check(&self) -> Result<(), String> {
-        self.0
-            .shards()
-            .iter()
-            .find_map(Shard::refusal)
-            .map_or(Ok(()), Err)
+        let shards = self.rekor.iter().flat_map(|rekor| rekor.shards());
+        let refusals = shards
+            .map(Shard::refusal)
+            .chain(self.ct.iter().map(|log| log.refusal()));
+        refusals.flatten().next().map_or(Ok(()), Err)
     }
 }

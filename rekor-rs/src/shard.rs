@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use keys::SignError;
-use logstore::{LogId, LogState, SharedStore, StoreError};
+use logstore::{LogId, SharedStore, StoreError};
 use sequencer::{AppendError, Appended, Log, SignedHead};
 use tlog::Hash;
 use wire::rekor::{EntryId, InclusionProof, LogEntry, encode_base64, signed_entry_payload};
@@ -93,12 +93,6 @@ impl Shard {
     #[must_use]
     pub(crate) fn offset(&self) -> u64 {
         self.offset
-    }
-
-    /// Whether the shard was frozen when it was opened.
-    #[must_use]
-    pub(crate) fn is_frozen(&self) -> bool {
-        self.log.record().state == LogState::Frozen
     }
 
     /// Why the shard has stopped itself, if it has.

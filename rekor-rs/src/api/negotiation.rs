@@ -53,16 +53,17 @@ fn check_body(request: &Request) -> Result<(), RequestError> {
 
 /// The first offered type that the client takes. Preferences among several are not looked at.
 fn accepted(headers: &HeaderMap, offer: Offer) -> Option<&'static str> {
-    let listed = headers
+    let listed: Vec<&str> = headers
         .get_all(ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .filter(|range| !range.trim().is_empty());
-    if listed.clone().next().is_none() {
+        .filter(|range| !range.trim().is_empty())
+        .collect();
+    if listed.is_empty() {
         return offer.types.first().copied();
     }
-    let ranges: Vec<_> = listed.filter_map(range).collect();
+    let ranges: Vec<_> = listed.into_iter().filter_map(range).collect();
     let takes = |offered: &&&str| {
         let group = offered.split_once('/').map_or("", |(group, _)| group);
         ranges.iter().any(|range| match range.strip_suffix("/*") {

@@ -8,7 +8,6 @@ mod dsse;
 mod envelope;
 mod hashedrekord;
 mod intoto;
-mod pem;
 mod statement;
 mod verifier;
 

@@ -8,7 +8,7 @@ use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
 use super::chain::{self, ChainError};
-use super::pem;
+use crate::pem;
 
 /// Most certificates in a chain.
 const MAX_CHAIN: usize = 10;

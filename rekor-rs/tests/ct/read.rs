@@ -144,7 +144,7 @@ async fn every_entry_is_proven_in_every_tree_that_holds_it(place: Place) {
         let entry = &entries["entries"][index];
         let leaf = leaf_hash(&bytes(&entry["leaf_input"]));
         let encoded = url_encoded(&leaf);
-        for size in 1..=5 {
+        for (size, head) in heads.iter().enumerate().skip(1) {
             let by_hash = server
                 .get(&format!(
                     "get-proof-by-hash?hash={encoded}&tree_size={size}"
@@ -165,14 +165,7 @@ async fn every_entry_is_proven_in_every_tree_that_holds_it(place: Place) {
             assert_eq!(by_index.1["leaf_input"], entry["leaf_input"]);
             assert_eq!(by_index.1["extra_data"], entry["extra_data"]);
             let proof = hashes(&by_hash.1["audit_path"]);
-            verify_inclusion(
-                index as u64,
-                size as u64,
-                &leaf,
-                &proof,
-                &root(&heads[size]),
-            )
-            .unwrap();
+            verify_inclusion(index as u64, size as u64, &leaf, &proof, &root(head)).unwrap();
         }
     }
 }

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 
 /// A decoded block.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Block<'a> {
+pub(crate) struct Block<'a> {
     /// The words between `BEGIN` and the dashes.
-    pub(super) label: &'a str,
+    pub(crate) label: &'a str,
     /// What the block encloses.
-    pub(super) der: Vec<u8>,
+    pub(crate) der: Vec<u8>,
 }
 
 const BEGIN: &str = "-----BEGIN ";
@@ -17,7 +17,7 @@ const END: &str = "-----END ";
 const DASHES: &str = "-----";
 
 /// Decodes the first block of `text`; returns it with the text after it.
-pub(super) fn first_block(text: &str) -> Option<(Block<'_>, &str)> {
+pub(crate) fn first_block(text: &str) -> Option<(Block<'_>, &str)> {
     let mut rest = text;
     loop {
         let start = line_start(rest, BEGIN)?;
@@ -61,7 +61,7 @@ fn decode(content: &str) -> Option<Vec<u8>> {
 }
 
 /// Prints a block: 64 columns, final newline.
-pub(super) fn print(label: &str, der: &[u8]) -> String {
+pub(crate) fn print(label: &str, der: &[u8]) -> String {
     let digits = wire::rekor::encode_base64(der);
     let mut out = String::with_capacity(digits.len() + digits.len() / 64 + 2 * label.len() + 40);
     out.push_str(BEGIN);
@@ -81,7 +81,7 @@ pub(super) fn print(label: &str, der: &[u8]) -> String {
 }
 
 /// Text of a PEM file: bytes outside UTF-8 can only be comments.
-pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
+pub(crate) fn text(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 

@@ -1,0 +1,108 @@
+//! Rotation: a frozen shard before the one that takes entries.
+
+use crate::hashedrekord::vector;
+use crate::on_every_store;
+use crate::stack::{Stack, check_checkpoint, refusal, unique_hashedrekord};
+use logstore::{LogId, LogState};
+use rekor_rs::Service;
+use serde_json::{Value, json};
+
+const TWO: &str =
+    "[{kind: rekor-v1, key: 'file:DIR/log.key'}, {kind: rekor-v1, key: 'file:DIR/second.key'}]";
+
+async fn info(stack: &Stack) -> Value {
+    stack.get("/api/v1/log").await.json().await.unwrap()
+}
+
+/// Freezes the only shard and starts another with a key of its own; returns the first one's tree.
+async fn rotate(stack: &mut Stack) -> String {
+    let tree = info(stack).await["treeID"].as_str().unwrap().to_owned();
+    stack
+        .store
+        .set_state(LogId(tree.parse().unwrap()), LogState::Frozen)
+        .await
+        .unwrap();
+    stack.new_key("second.key");
+    stack.restart_with(stack.config(TWO, "")).await;
+    tree
+}
+
+on_every_store! {
+    async fn numbers_go_on_and_old_entries_keep_their_key(stack) {
+        let (old, created) = stack.create(&vector()).await;
+        for _ in 0..2 {
+            stack.create(&unique_hashedrekord()).await;
+        }
+        let tree = rotate(stack).await;
+
+        let read = stack.get(&format!("/api/v1/log/entries/{}", &old[16..])).await.text().await.unwrap();
+        let (id, entry) = stack.check(&read).await;
+        assert_eq!((&id, &entry["logID"], &entry["logIndex"]), (&old, &created["logID"], &json!(0)));
+        let again = stack.get("/api/v1/log/entries?logIndex=0").await.text().await.unwrap();
+        let (_, again) = stack.check(&again).await;
+        let checkpoint = |entry: &Value| entry["verification"]["inclusionProof"]["checkpoint"].clone();
+        assert_eq!(checkpoint(&entry), checkpoint(&again), "an inactive shard has one checkpoint");
+
+        let (new, entry) = stack.create(&vector()).await;
+        assert_eq!(new[16..], old[16..], "the same entry under another id");
+        assert_ne!(new, old);
+        assert_eq!(entry["logIndex"], 3);
+        assert_eq!(entry["verification"]["inclusionProof"]["logIndex"], 0);
+        assert_ne!(entry["logID"], created["logID"]);
+        let by_index = stack.get("/api/v1/log/entries?logIndex=3").await.text().await.unwrap();
+        assert_eq!(stack.check(&by_index).await.0, new);
+
+        // A bare UUID means the active shard's entry when read, and all when retrieved.
+        let read = stack.get(&format!("/api/v1/log/entries/{}", &old[16..])).await.text().await.unwrap();
+        assert_eq!(stack.check(&read).await.0, new);
+        let found = stack.retrieve(json!({"entryUUIDs": [&old[16..]]})).await;
+        assert_eq!(found.iter().map(|(id, _)| id).collect::<Vec<_>>(), [&old, &new]);
+        let hash = vector()["spec"]["data"]["hash"]["value"].clone();
+        assert_eq!(stack.search(json!({"hash": hash})).await.len(), 2);
+
+        let info = info(stack).await;
+        assert_eq!(info["treeSize"], 1);
+        let inactive = &info["inactiveShards"][0];
+        assert_eq!((&inactive["treeID"], &inactive["treeSize"]), (&json!(tree), &json!(3)));
+        let key = stack.public_key(&tree).await;
+        check_checkpoint(inactive["signedTreeHead"].as_str().unwrap(), &key, tree.parse().unwrap());
+        assert_ne!(key, stack.public_key("").await);
+        let proof: Value =
+            stack.get(&format!("/api/v1/log/proof?lastSize=3&treeID={tree}")).await.json().await.unwrap();
+        assert_eq!(proof["rootHash"], inactive["rootHash"]);
+        let (_, message) = refusal(stack.get("/api/v1/log/proof?lastSize=3").await, 400).await;
+        assert!(message.contains("observable(1)"), "{message}");
+    }
+
+    async fn a_shard_that_still_grows_must_be_the_last(stack) {
+        stack.create(&vector()).await;
+        stack.new_key("second.key");
+        let config = stack.config(TWO, "");
+        let opened = Service::open(config, stack.store.clone(), clock::SystemClock::shared()).await;
+        let error = opened.err().unwrap().to_string();
+        assert!(error.contains("freeze it first"), "{error}");
+    }
+
+    async fn a_frozen_last_shard_reads_and_does_not_write(stack) {
+        let (id, _) = stack.create(&vector()).await;
+        let tree: i64 = info(stack).await["treeID"].as_str().unwrap().parse().unwrap();
+        stack.store.set_state(LogId(tree), LogState::Frozen).await.unwrap();
+        refusal(stack.submit(&unique_hashedrekord()).await, 503).await;
+        let read = stack.get(&format!("/api/v1/log/entries/{id}")).await.text().await.unwrap();
+        assert_eq!(stack.check(&read).await.0, id);
+    }
+
+    async fn a_restart_keeps_the_tree(stack) {
+        let (id, _) = stack.create(&vector()).await;
+        let before = info(stack).await;
+        stack.restart("").await;
+        let after = info(stack).await;
+        for member in ["treeID", "treeSize", "rootHash"] {
+            assert_eq!(before[member], after[member]);
+        }
+        assert_eq!(stack.submit(&vector()).await.status(), 409);
+        let (other, entry) = stack.create(&unique_hashedrekord()).await;
+        assert_ne!(id, other);
+        assert_eq!(entry["logIndex"], 1);
+    }
+}
