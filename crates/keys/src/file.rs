@@ -5,26 +5,15 @@ use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::encoding::AsDer;
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1,
-    ECDSA_P384_SHA384_ASN1_SIGNING, ED25519, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair,
-    KeyPair, ParsedPublicKey,
-};
-use pkcs8::{ObjectIdentifier, PrivateKeyInfoRef};
+use aws_lc_rs::signature::ParsedPublicKey;
 use zeroize::Zeroizing;
 
+use crate::pair::{Pair, PairError};
 use crate::sealed::{SealError, Unsealed, seal, unseal};
 use crate::{Algorithm, Passphrase, SignError, Signer, durable};
 
 /// Longest key file that is read, in bytes.
 const MAX_FILE: u64 = 64 * 1024;
-
-const ID_EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
-const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
-const ID_ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
 /// A key that was read from a file into memory.
 pub struct FileSigner {
@@ -33,11 +22,6 @@ pub struct FileSigner {
     pair: Pair,
     /// The public half as the library verifies with it.
     verifier: ParsedPublicKey,
-}
-
-enum Pair {
-    Ecdsa(EcdsaKeyPair),
-    Ed25519(Ed25519KeyPair),
 }
 
 /// Why a key file could not be written or read.
@@ -75,10 +59,8 @@ pub enum FileKeyError {
 enum ContentError {
     #[error(transparent)]
     Seal(#[from] SealError),
-    #[error("its algorithm is not supported; use an ECDSA P-256, ECDSA P-384 or Ed25519 key")]
-    Algorithm,
-    #[error("it does not hold a valid private key")]
-    Key,
+    #[error(transparent)]
+    Pair(#[from] PairError),
 }
 
 impl std::fmt::Debug for FileSigner {
@@ -163,98 +145,15 @@ impl FileSigner {
         Ok((Self::new(pair)?, encrypted))
     }
 
-    fn new(pair: Pair) -> Result<Self, ContentError> {
-        let (algorithm, spki, verifier) = match &pair {
-            Pair::Ecdsa(pair) => {
-                let public = pair.public_key();
-                let (algorithm, verify) = if pair.algorithm() == &ECDSA_P256_SHA256_ASN1_SIGNING {
-                    (Algorithm::EcdsaP256Sha256, &ECDSA_P256_SHA256_ASN1)
-                } else {
-                    (Algorithm::EcdsaP384Sha384, &ECDSA_P384_SHA384_ASN1)
-                };
-                (
-                    algorithm,
-                    public.as_der(),
-                    ParsedPublicKey::new(verify, public.as_ref()),
-                )
-            }
-            Pair::Ed25519(pair) => {
-                let public = pair.public_key();
-                (
-                    Algorithm::Ed25519,
-                    public.as_der(),
-                    ParsedPublicKey::new(&ED25519, public.as_ref()),
-                )
-            }
-        };
-        let spki = spki.map_err(|_| ContentError::Key)?;
+    fn new(pair: Pair) -> Result<Self, PairError> {
         let public_key =
-            crypto::PublicKey::from_spki_der(spki.as_ref()).map_err(|_| ContentError::Key)?;
+            crypto::PublicKey::from_spki_der(&pair.public_key()?).map_err(|_| PairError::Key)?;
         Ok(Self {
-            algorithm,
+            algorithm: pair.algorithm(),
             public_key,
+            verifier: pair.verifier()?,
             pair,
-            verifier: verifier.map_err(|_| ContentError::Key)?,
         })
-    }
-}
-
-impl Pair {
-    fn generate(algorithm: Algorithm) -> Result<Self, ContentError> {
-        match algorithm {
-            Algorithm::EcdsaP256Sha256 => {
-                EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).map(Self::Ecdsa)
-            }
-            Algorithm::EcdsaP384Sha384 => {
-                EcdsaKeyPair::generate(&ECDSA_P384_SHA384_ASN1_SIGNING).map(Self::Ecdsa)
-            }
-            Algorithm::Ed25519 => Ed25519KeyPair::generate().map(Self::Ed25519),
-        }
-        .map_err(|_| ContentError::Key)
-    }
-
-    fn from_private_key_info(der: &[u8]) -> Result<Self, ContentError> {
-        let info = PrivateKeyInfoRef::try_from(der).map_err(|_| ContentError::Key)?;
-        if info.algorithm.oid == ID_ED25519 {
-            // The check left out is of a public key beside the private one, which files need not have;
-            // ours is always computed from the private key.
-            return Ed25519KeyPair::from_pkcs8_maybe_unchecked(der)
-                .map(Self::Ed25519)
-                .map_err(|_| ContentError::Key);
-        }
-        if info.algorithm.oid != ID_EC_PUBLIC_KEY {
-            return Err(ContentError::Algorithm);
-        }
-        let signing: &'static EcdsaSigningAlgorithm = match info.algorithm.parameters_oid() {
-            Ok(SECP256R1) => &ECDSA_P256_SHA256_ASN1_SIGNING,
-            Ok(SECP384R1) => &ECDSA_P384_SHA384_ASN1_SIGNING,
-            Ok(_) | Err(_) => return Err(ContentError::Algorithm),
-        };
-        EcdsaKeyPair::from_private_key_der(signing, der)
-            .map(Self::Ecdsa)
-            .map_err(|_| ContentError::Key)
-    }
-
-    fn from_sec1(der: &[u8]) -> Result<Self, ContentError> {
-        [
-            &ECDSA_P256_SHA256_ASN1_SIGNING,
-            &ECDSA_P384_SHA384_ASN1_SIGNING,
-        ]
-        .into_iter()
-        .find_map(|signing| EcdsaKeyPair::from_private_key_der(signing, der).ok())
-        .map(Self::Ecdsa)
-        .ok_or(ContentError::Algorithm)
-    }
-
-    /// The DER `PrivateKeyInfo` (RFC 5208, version 1, which every tool reads).
-    fn private_key_info(&self) -> Result<Zeroizing<Vec<u8>>, ContentError> {
-        let document = match self {
-            Self::Ecdsa(pair) => pair.to_pkcs8v1(),
-            Self::Ed25519(pair) => pair.to_pkcs8v1(),
-        };
-        document
-            .map(|document| Zeroizing::new(document.as_ref().to_vec()))
-            .map_err(|_| ContentError::Key)
     }
 }
 
@@ -270,10 +169,7 @@ impl Signer for FileSigner {
 
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         let failed = |_| SignError::Refused("the signature could not be computed".to_owned());
-        let signature = match &self.pair {
-            Pair::Ecdsa(pair) => pair.sign(&SystemRandom::new(), message).map_err(failed)?,
-            Pair::Ed25519(pair) => pair.try_sign(message).map_err(failed)?,
-        };
+        let signature = self.pair.sign_unchecked(message).map_err(failed)?;
         // A fault in memory or processor during signing can give the key away.
         self.verifier
             .verify_sig(message, signature.as_ref())

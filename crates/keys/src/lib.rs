@@ -5,6 +5,7 @@
 
 mod durable;
 mod file;
+mod pair;
 mod passphrase;
 mod sealed;
 mod uri;

@@ -15,7 +15,7 @@ pub(crate) const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
 /// Where a server's certificate is.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Tls {
     /// PEM certificate chain, leaf first.
     pub certificate: PathBuf,

@@ -1,5 +1,13 @@
 //! The service over HTTP, with OpenSSL as the verifier.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at what it does not expect"
+)]
+
 mod certificates;
 mod der;
 mod http_interface;

@@ -1,5 +1,13 @@
 //! The server over real connections.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at what it does not expect"
+)]
+
 mod limits;
 mod metrics;
 mod shutdown;
