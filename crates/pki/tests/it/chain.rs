@@ -2,7 +2,7 @@ use pki::authority::{Issuer, Purpose, Role, prepare};
 use pki::chain::{Chain, ChainError};
 use pki::leaf::San;
 
-use crate::support::{Hierarchy, Key, YEAR, at, leaf, template};
+use crate::support::{Hierarchy, Key, YEAR, at, der, leaf, template, unhex};
 
 fn reason(result: Result<(), ChainError>) -> String {
     result.unwrap_err().to_string()
@@ -156,7 +156,7 @@ fn a_timestamp_authority_that_clients_would_refuse_is_refused_at_start() {
             "nothing else",
         ),
     ] {
-        let (from, to) = (crate::support::unhex(from), crate::support::unhex(to));
+        let (from, to) = (unhex(from), unhex(to));
         let tbs = pki::certificate::Certificate::from_der(&certificates[0])
             .unwrap()
             .tbs()
@@ -175,23 +175,9 @@ fn a_timestamp_authority_that_clients_would_refuse_is_refused_at_start() {
 
 /// A certificate with this TBSCertificate, signed with ECDSA and SHA-256.
 fn resigned(key: &Key, tbs: &[u8]) -> Vec<u8> {
-    let wrap = |tag: u8, content: &[u8]| {
-        let length = content.len();
-        let header = match length {
-            0..0x80 => vec![tag, length as u8],
-            0x80..0x100 => vec![tag, 0x81, length as u8],
-            _ => vec![tag, 0x82, (length >> 8) as u8, length as u8],
-        };
-        [&header[..], content].concat()
-    };
-    let signature = wrap(3, &[&[0], &key.sign(tbs)[..]].concat());
-    wrap(
+    let signature = der(0x03, &[&[0], &key.sign(tbs)[..]].concat());
+    der(
         0x30,
-        &[
-            tbs,
-            &crate::support::unhex("300a06082a8648ce3d040302"),
-            &signature,
-        ]
-        .concat(),
+        &[tbs, &unhex("300a06082a8648ce3d040302"), &signature].concat(),
     )
 }

@@ -146,3 +146,14 @@ pub(crate) fn leaf(key: &Key, san: San) -> Leaf {
         serial: pki::Serial::from_bytes([0x5a; 20]).unwrap(),
     }
 }
+
+/// One DER element.
+pub(crate) fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+    let header = match length {
+        [0, short @ 0..0x80] => vec![tag, short],
+        [0, long] => vec![tag, 0x81, long],
+        [high, low] => vec![tag, 0x82, high, low],
+    };
+    [&header[..], content].concat()
+}
