@@ -13,4 +13,5 @@ mod leaf;
 mod malformed;
 mod openssl;
 mod precert;
+mod rfc3161;
 mod support;
