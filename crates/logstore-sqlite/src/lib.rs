@@ -49,7 +49,7 @@ pub struct SqliteStore {
     locks: Mutex<HashMap<LogId, LogLock>>,
     path: PathBuf,
     // Last: unlocks after the connections are gone.
-    _lock: Arc<FileLock>,
+    file_lock: Arc<FileLock>,
 }
 
 /// The one connection that writes.
@@ -89,7 +89,7 @@ impl SqliteStore {
             writer: Arc::new(tokio::sync::Mutex::new(writer)),
             locks: Mutex::default(),
             path: path.to_owned(),
-            _lock: lock,
+            file_lock: lock,
         })
     }
 
@@ -188,7 +188,7 @@ impl LogStore for SqliteStore {
             readers: self.readers.clone(),
             writer: Arc::clone(&self.writer),
             held,
-            file_lock: Arc::clone(&self._lock),
+            file_lock: Arc::clone(&self.file_lock),
         }))
     }
 
@@ -210,6 +210,18 @@ impl LogStore for SqliteStore {
 
     async fn search(&self, key: &SearchKey, limit: u32) -> Result<Vec<Position>, StoreError> {
         read::search(&self.readers, key, limit).await
+    }
+
+    /// Moves the write-ahead log into the database file, so that a copy of this one file holds
+    /// everything. A reader that is still at work keeps that from being complete.
+    async fn close(&self) -> Result<(), StoreError> {
+        self.readers.close().await;
+        let mut writer = self.writer.lock().await;
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&mut *writer)
+            .await
+            .map_err(error::store)?;
+        Ok(())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

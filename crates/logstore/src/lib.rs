@@ -263,6 +263,12 @@ pub trait LogStore: Send + Sync + std::fmt::Debug {
 
     /// Cheap proof that the store answers.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Leaves the store in the form in which it is best copied. For the end of a program; what was
+    /// committed is durable without.
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// A batch in progress: holds the lock on a log's head.

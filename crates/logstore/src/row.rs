@@ -83,7 +83,7 @@ pub fn tile_to_bytes(hashes: &[Hash]) -> Vec<u8> {
 /// The hashes of a tile: 1 to 256.
 pub fn tile_from_bytes(bytes: &[u8]) -> Result<Vec<Hash>, StoreError> {
     let width = bytes.len() / 32;
-    if bytes.len() % 32 != 0 || !(1..=TILE_WIDTH).contains(&width) {
+    if !bytes.len().is_multiple_of(32) || !(1..=TILE_WIDTH).contains(&width) {
         return Err(StoreError::Corrupt(format!(
             "a tile of {} bytes",
             bytes.len()

@@ -245,27 +245,26 @@ pub(crate) fn to_store(signed: &SignedHead) -> Head {
     }
 }
 
-/// The edge of a tree after a batch, and the tiles to write: those that filled up, and those of
-/// the edge that changed.
+/// A tile and its hashes.
+type NewTile = (tlog::TileId, Vec<Hash>);
+
+/// The edge of a tree after a batch, the tiles that it filled, and the tiles of the edge that
+/// changed.
 pub(crate) fn grow(
     mut edge: Edge,
     leaves: impl IntoIterator<Item = Hash>,
-) -> (
-    Edge,
-    Vec<(tlog::TileId, Vec<Hash>)>,
-    Vec<(tlog::TileId, Vec<Hash>)>,
-) {
+) -> (Edge, Vec<NewTile>, Vec<NewTile>) {
     let before: HashMap<_, _> = edge.tiles().map(|(id, tile)| (id, tile.len())).collect();
     let mut filled = Vec::new();
     for leaf in leaves {
         edge.push(leaf, |id, tile| filled.push((id, tile)));
     }
-    let partial = edge
+    let changed = edge
         .tiles()
         .filter(|(id, tile)| before.get(id) != Some(&tile.len()))
         .map(|(id, tile)| (id, tile.to_vec()))
         .collect();
-    (edge, filled, partial)
+    (edge, filled, changed)
 }
 
 fn damaged(size: u64) -> StoreError {

@@ -1,5 +1,12 @@
 //! PostgreSQL against the behaviour suite, and what is particular to it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 use std::sync::Arc;
 
 use logstore::suite::{self, Subject};

@@ -1,5 +1,12 @@
 //! SQLite against the behaviour suite, and what is particular to it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -51,14 +58,48 @@ async fn a_file_that_is_not_a_database_is_refused_and_left_alone() {
     let path = directory.path().join("log.db");
     let content = b"not a database, whatever its name says\n".repeat(100);
     std::fs::write(&path, &content).unwrap();
-    assert!(matches!(SqliteStore::open(&path).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(
+        SqliteStore::open(&path).await,
+        Err(StoreError::Unavailable(_))
+    ));
     assert_eq!(std::fs::read(&path).unwrap(), content);
+}
+
+#[tokio::test]
+async fn after_close_a_copy_of_the_one_file_holds_everything() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let record = LogRecord {
+        id: LogId(1),
+        kind: LogKind::RekorV1,
+        origin: "log.example".to_owned(),
+        public_key: vec![1],
+        state: LogState::Active,
+        created_ms: 0,
+    };
+    store.create_log(&record).await.unwrap();
+    assert_eq!(store.logs().await.unwrap().len(), 1);
+    store.close().await.unwrap();
+    let copy = directory.path().join("copy.db");
+    std::fs::copy(&path, &copy).unwrap();
+    assert_eq!(
+        SqliteStore::open(&copy)
+            .await
+            .unwrap()
+            .logs()
+            .await
+            .unwrap(),
+        [record]
+    );
 }
 
 #[tokio::test]
 async fn a_commit_whose_caller_went_away_is_whole() {
     let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&directory.path().join("log.db")).await.unwrap();
+    let store = SqliteStore::open(&directory.path().join("log.db"))
+        .await
+        .unwrap();
     let log = LogId(1);
     let record = LogRecord {
         id: log,
@@ -95,7 +136,11 @@ async fn a_commit_whose_caller_went_away_is_whole() {
             timestamp_ms: u64::from(round),
             signed: Arc::from(&b"signed"[..]),
         };
-        let update = logstore::Update { entries, tiles: Vec::new(), head };
+        let update = logstore::Update {
+            entries,
+            tiles: Vec::new(),
+            head,
+        };
         let patience = std::time::Duration::from_micros(u64::from(round) * 100);
         let _ = tokio::time::timeout(patience, batch.commit(Arc::new(update))).await;
     }

@@ -1,5 +1,12 @@
 //! The sequencer over real stores.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
 mod append;
 mod crash;
 mod faults;
