@@ -350,3 +350,6 @@ impl Repository {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! `tuf-root` as people and scripts run it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use wire::trust::ClientTrustConfig;
+
+use crate::material::services;
+
+struct Workplace {
+    dir: TempDir,
+}
+
+impl Workplace {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("passphrase"), "a passphrase for tests\n").unwrap();
+        Self { dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_tuf-root"))
+            .args(arguments)
+            .current_dir(self.dir.path())
+            .output()
+            .unwrap()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(&[arguments, &["--json"]].concat());
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {errors}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Fails with this exit code; returns what it says.
+    fn fails(&self, code: i32, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        said
+    }
+
+    async fn write_trust_documents(&self) {
+        let files = tuf_root::target_files(&services().await, crate::material::epoch()).unwrap();
+        for file in files {
+            std::fs::write(self.path(file.name.as_str()), &file.content).unwrap();
+        }
+    }
+}
+
+const PASSPHRASE: [&str; 2] = ["--passphrase-file", "passphrase"];
+
+fn read(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap()
+}
+
+#[tokio::test]
+async fn from_nothing_to_an_exported_trust_root() {
+    let work = Workplace::new();
+    work.write_trust_documents().await;
+    work.json(&[&["init"], &PASSPHRASE[..]].concat());
+    work.json(&["target", "add", "trusted_root.json"]);
+    work.json(&["target", "add", "signing_config.v0.2.json"]);
+    let rekor = [
+        "--usage",
+        "rekor",
+        "--status",
+        "active",
+        "--uri",
+        "http://localhost:3000",
+    ];
+    work.json(&[&["target", "add", "rekor.pub"], &rekor[..]].concat());
+    let listed = work.json(&["target", "list"]);
+    assert_eq!(listed["published"], json!([]));
+    assert_eq!(listed["unpublished"].as_array().unwrap().len(), 3);
+
+    let published = work.json(&[&["publish"], &PASSPHRASE[..]].concat());
+    let one = json!({"root": 1, "targets": 1, "snapshot": 1, "timestamp": 1});
+    assert_eq!(published["published"], one);
+    let again = work.json(&[&["publish"], &PASSPHRASE[..]].concat());
+    assert_eq!(again["published"], json!({}));
+
+    let verified = work.json(&["verify"]);
+    assert_eq!(
+        (&verified["ok"], verified["roles"].as_array().unwrap().len()),
+        (&json!(true), 4)
+    );
+    let soon = work.fails(1, &["verify", "--within", "8d"]);
+    assert!(soon.contains("tuf-root refresh"), "{soon}");
+
+    work.json(&[
+        "export",
+        "--out",
+        "trust",
+        "--mirror",
+        "http://localhost:8085/",
+    ]);
+    let config = read(&work.path("trust/client_trust_config.json"));
+    ClientTrustConfig::from_json(&config).unwrap();
+    let printed = work.run(&["export", "client-trust-config"]);
+    assert_eq!(printed.stdout, config);
+    assert_eq!(
+        read(&work.path("trust/trusted_root.json")),
+        read(&work.path("trusted_root.json"))
+    );
+    assert_eq!(
+        read(&work.path("trust/root.json")),
+        read(&work.path("tuf/published/root.json"))
+    );
+    let env = String::from_utf8(read(&work.path("trust/client.env"))).unwrap();
+    assert!(
+        env.contains("export TUF_MIRROR='http://localhost:8085'\n"),
+        "{env}"
+    );
+}
+
+#[test]
+fn wrong_steps_say_the_right_one() {
+    let work = Workplace::new();
+    let says = |code, arguments: &[&str], words: &str| {
+        let said = work.fails(code, arguments);
+        assert!(
+            said.contains(words),
+            "{arguments:?}: wanted {words:?}, got {said:?}"
+        );
+    };
+    says(2, &["publish"], "tuf-root init");
+    says(2, &["init"], "--passphrase-file");
+    says(
+        2,
+        &["init", "--threshold", "owner=2"],
+        "root, targets, snapshot and timestamp",
+    );
+    says(2, &["init", "--expiry", "root=1y"], "365d");
+    work.json(&[&["init"], &PASSPHRASE[..]].concat());
+    says(2, &[&["init"], &PASSPHRASE[..]].concat(), "already");
+    says(2, &["refresh"], "tuf-root publish");
+    says(2, &["export", "trusted-root"], "tuf-root publish");
+    says(1, &["verify"], "timestamp.json is missing");
+    says(2, &["target", "add", "passphrase", "--name", "A/B"], "a-z");
+    says(2, &["target", "remove", "nothing"], "target list");
+    std::fs::write(work.path("trusted_root.json"), "{}").unwrap();
+    says(
+        2,
+        &["target", "add", "trusted_root.json"],
+        "clients would refuse it",
+    );
+    // The keys are encrypted, and nobody said with what.
+    work.json(&["target", "add", "passphrase", "--name", "note"]);
+    says(2, &["publish"], "--passphrase-file");
+}
+
+#[test]
+fn roles_get_the_keys_thresholds_and_expiries_that_were_asked_for() {
+    let work = Workplace::new();
+    let roles = [
+        "--key=root=file:a.pem",
+        "--key=root=file:b.pem",
+        "--key=root=file:c.pem",
+        "--threshold=root=2",
+        "--expiry=root=400d",
+        "--expiry=timestamp=1d",
+    ];
+    work.json(&[&["init"], &PASSPHRASE[..], &roles[..]].concat());
+    for key in ["a.pem", "b.pem", "c.pem", "keys/timestamp.pem"] {
+        let pem = String::from_utf8(read(&work.path("tuf").join(key))).unwrap();
+        assert!(
+            pem.starts_with("-----BEGIN ENCRYPTED PRIVATE KEY-----"),
+            "{key}"
+        );
+    }
+    work.json(&["target", "add", "passphrase", "--name", "note"]);
+    work.json(&[&["publish"], &PASSPHRASE[..]].concat());
+    let root: Value = serde_json::from_slice(&read(&work.path("tuf/published/root.json"))).unwrap();
+    assert_eq!(root["signed"]["roles"]["root"]["threshold"], 2);
+    assert_eq!(
+        root["signed"]["roles"]["root"]["keyids"]
+            .as_array()
+            .unwrap()
+            .len(),
+        3
+    );
+    assert_eq!(root["signatures"].as_array().unwrap().len(), 2);
+    let days: Vec<u64> = work.json(&["verify"])["roles"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|role| role["seconds_left"].as_u64().unwrap().div_ceil(86_400))
+        .collect();
+    assert_eq!(days, [400, 365, 365, 1]);
+}
