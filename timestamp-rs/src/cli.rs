@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clock::SystemClock;
-use keys::{KeyUri, Passphrase};
+use keys::{Algorithm, KeyUri, Passphrase};
 use serve::logging::Format;
 use serve::{Limits, listen, serve};
 
@@ -36,7 +36,28 @@ pub enum Command {
         /// Organization in the certificates' subjects.
         #[arg(long, default_value = "Sigkeep")]
         organization: String,
+        /// Algorithm of both keys.
+        #[arg(long, value_enum, default_value_t = KeyAlgorithm::P256)]
+        key_algorithm: KeyAlgorithm,
     },
+}
+
+/// Algorithms of keys that every client can verify.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum KeyAlgorithm {
+    /// ECDSA P-256 with SHA-256.
+    P256,
+    /// ECDSA P-384 with SHA-384.
+    P384,
+}
+
+impl From<KeyAlgorithm> for Algorithm {
+    fn from(algorithm: KeyAlgorithm) -> Self {
+        match algorithm {
+            KeyAlgorithm::P256 => Self::EcdsaP256Sha256,
+            KeyAlgorithm::P384 => Self::EcdsaP384Sha384,
+        }
+    }
 }
 
 /// Does it. Exit codes: 0 done, 1 serving failed, 2 wrong usage or configuration.
@@ -53,6 +74,7 @@ pub async fn run(command: Command) -> ExitCode {
             directory,
             passphrase_file,
             organization,
+            key_algorithm,
         } => {
             let passphrase = match Passphrase::from_file(&passphrase_file) {
                 Ok(passphrase) => passphrase,
@@ -60,7 +82,7 @@ pub async fn run(command: Command) -> ExitCode {
             };
             let options = Options {
                 organization,
-                ..Options::default()
+                algorithm: key_algorithm.into(),
             };
             match chain::create(&directory, &passphrase, &options, SystemTime::now()).await {
                 Ok(files) => {

@@ -44,6 +44,8 @@ pub fn init(format: Format, default_filter: &str) {
         Format::Text => registry
             .with(lines.with_ansi(std::io::stderr().is_terminal()))
             .try_init(),
-        Format::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+        Format::Json => registry
+            .with(lines.json().flatten_event(true).with_span_list(false))
+            .try_init(),
     };
 }

@@ -14,6 +14,7 @@ mod http_interface;
 mod json_form;
 mod limits;
 mod openssl;
+mod program;
 mod startup;
 mod token;
 
