@@ -105,3 +105,50 @@ impl Format for RekorV1 {
         .into_bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_names_host_and_tree_and_has_one_signature_line() {
+        let signer = keys::FileSigner::generate(keys::Algorithm::EcdsaP256Sha256).unwrap();
+        let key = keys::Signer::public_key(&signer);
+        let format = RekorV1::new("rekor.test", 42, key);
+        let head = TreeHead {
+            size: 7,
+            root: Hash([0xab; 32]),
+            timestamp_ms: 1,
+        };
+        let message = String::from_utf8(format.head_message(&head)).unwrap();
+        assert_eq!(
+            message,
+            "rekor.test - 42\n7\nq6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=\n"
+        );
+        let note = String::from_utf8(format.signed_head(&head, b"sig")).unwrap();
+        let line = wire::rekor::encode_base64(&[&key.key_id()[..4], b"sig"].concat());
+        assert_eq!(note, format!("{message}\n\u{2014} rekor.test {line}\n"));
+    }
+
+    #[test]
+    fn entries_are_the_same_if_their_bodies_are() {
+        let signer = keys::FileSigner::generate(keys::Algorithm::EcdsaP256Sha256).unwrap();
+        let format = RekorV1::new("rekor.test", 42, keys::Signer::public_key(&signer));
+        let pending = |attestation: &[u8]| Pending {
+            body: b"body".to_vec(),
+            leaf_hash: tlog::leaf_hash(b"body"),
+            attestation: attestation.to_vec(),
+            keys: vec![[1; 16]],
+        };
+        assert_eq!(
+            format.identity(&pending(b"a")),
+            format.identity(&pending(b"b"))
+        );
+        let entry = format.entry(pending(b"a"), 3, 9);
+        assert_eq!(
+            (entry.body.as_slice(), entry.extra.as_slice()),
+            (&b"body"[..], &b"a"[..])
+        );
+        assert_eq!(entry.leaf_hash, tlog::leaf_hash(b"body"));
+    }
+}

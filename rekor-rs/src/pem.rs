@@ -17,35 +17,49 @@ const END: &str = "-----END ";
 const DASHES: &str = "-----";
 
 /// Decodes the first block of `text`; returns it with the text after it.
+///
+/// Every byte is looked at a constant number of times, however many broken blocks there are.
 pub(crate) fn first_block(text: &str) -> Option<(Block<'_>, &str)> {
     let mut rest = text;
     loop {
-        let start = line_start(rest, BEGIN)?;
-        rest = rest.get(start + BEGIN.len()..)?;
-        let (label, after) = rest.split_once('\n')?;
-        let Some(label) = label.trim_end().strip_suffix(DASHES) else {
+        let (before, from_end) = rest.split_at_checked(line_start(rest, END)?)?;
+        let (end, after) = from_end.split_once('\n').unwrap_or((from_end, ""));
+        rest = after;
+        // A line that begins a block without ending it belongs to the text before.
+        let Some(begin) = last_line_start(before, BEGIN) else {
             continue;
         };
-        let (content, after) = after.split_at_checked(line_start(after, END)?)?;
-        let (end, after) = after.split_once('\n').unwrap_or((after, ""));
-        let Some(end_label) = end
-            .trim_end()
-            .strip_prefix(END)
-            .and_then(|end| end.strip_suffix(DASHES))
+        let Some((begin, content)) = before.get(begin..).and_then(|block| block.split_once('\n'))
         else {
             continue;
         };
-        if end_label != label {
+        let (Some(label), Some(closed)) = (label(begin, BEGIN), label(end, END)) else {
+            continue;
+        };
+        if label != closed {
             continue;
         }
-        let Some(der) = decode(content) else { continue };
-        return Some((Block { label, der }, after));
+        if let Some(der) = decode(content) {
+            return Some((Block { label, der }, after));
+        }
     }
+}
+
+/// The words of a line that begins or ends a block.
+fn label<'a>(line: &'a str, marker: &str) -> Option<&'a str> {
+    line.trim_end().strip_prefix(marker)?.strip_suffix(DASHES)
 }
 
 /// Where a line that starts with `marker` begins.
 fn line_start(text: &str, marker: &str) -> Option<usize> {
     text.match_indices(marker)
+        .map(|(at, _)| at)
+        .find(|at| *at == 0 || text.as_bytes().get(at - 1) == Some(&b'\n'))
+}
+
+/// Where the last line that starts with `marker` begins.
+fn last_line_start(text: &str, marker: &str) -> Option<usize> {
+    text.rmatch_indices(marker)
         .map(|(at, _)| at)
         .find(|at| *at == 0 || text.as_bytes().get(at - 1) == Some(&b'\n'))
 }
@@ -128,5 +142,16 @@ mod tests {
         let after_a_broken_one =
             "-----BEGIN A-----\n!!\n-----END A-----\n-----BEGIN B-----\naGk=\n-----END B-----";
         assert_eq!(first_block(after_a_broken_one).unwrap().0.label, "B");
+        let unfinished = "-----BEGIN A-----\naGk=\n-----BEGIN B-----\naGk=\n-----END B-----";
+        assert_eq!(first_block(unfinished).unwrap().0.label, "B");
+    }
+
+    #[test]
+    fn many_broken_blocks_cost_no_more_than_their_length() {
+        let text = format!("{}-----END B-----\n", "-----BEGIN A-----\n".repeat(1 << 20));
+        let started = std::time::Instant::now();
+        assert!(first_block(&text).is_none());
+        // Quadratic work would be 10^13 steps.
+        assert!(started.elapsed() < std::time::Duration::from_secs(10));
     }
 }

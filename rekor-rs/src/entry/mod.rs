@@ -190,8 +190,9 @@ pub struct Submission<'a> {
     cheap: bool,
 }
 
-/// Largest `spec` of a single-signature kind that counts as cheap, in bytes.
-const CHEAP_SPEC: usize = 16 * 1024;
+/// Largest `spec` of a single-signature kind that counts as cheap, in bytes: a certificate with
+/// room to spare, or a chain of three, but not one of ten.
+const CHEAP_SPEC: usize = 4 * 1024;
 
 impl<'a> Submission<'a> {
     /// Finds out what is proposed. Does not look into `spec`.

@@ -10,9 +10,9 @@ use super::Terms;
 /// Payload type of in-toto statements.
 pub(super) const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
-/// Most digests of one statement that become search terms. A release of some thousand files is
-/// found by each of them; a statement built to fill the index is not.
-const MAX_DIGESTS: usize = 10_000;
+/// Most digests of one statement that become search terms. A release of a thousand files is found
+/// by each of them; a statement built to fill the index is not.
+const MAX_DIGESTS: usize = 4096;
 
 #[derive(Deserialize)]
 struct Statement<'a> {

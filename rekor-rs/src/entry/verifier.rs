@@ -16,6 +16,9 @@ const MAX_CHAIN: usize = 10;
 /// Longest PEM text that is looked at, in bytes: ten certificates of 16 KiB with room to spare.
 const MAX_PEM: usize = 256 * 1024;
 
+/// Most names of a certificate that become search terms.
+const MAX_SUBJECTS: usize = 1024;
+
 /// Names without an assigned form that a Sigstore authority certifies (a Fulcio `OtherName`).
 const FULCIO_OTHER_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.7");
 
@@ -150,6 +153,7 @@ fn subjects(certificate: &Certificate) -> Vec<String> {
         .iter()
         .filter_map(subject)
         .filter(|subject| !subject.is_empty())
+        .take(MAX_SUBJECTS)
         .collect()
 }
 

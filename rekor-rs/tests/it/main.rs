@@ -1,5 +1,13 @@
 //! The Rekor v1 API over real HTTP, on every store.
 
+// Helpers of tests fail as tests do.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
 mod keys;
 mod stack;
 

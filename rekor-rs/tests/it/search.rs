@@ -20,7 +20,7 @@ on_every_store! {
     async fn artifacts_are_found_by_digest(stack) {
         let (id, _) = stack.create(&vector()).await;
         for hash in [HELLO.to_owned(), format!("sha256:{HELLO}"), HELLO.to_uppercase()] {
-            assert_eq!(stack.search(json!({"hash": hash})).await, [id.clone()]);
+            assert_eq!(stack.search(json!({"hash": hash})).await, [id.as_str()]);
         }
     }
 
@@ -28,7 +28,7 @@ on_every_store! {
         let (id, _) = stack.create(&vector()).await;
         let content = vector()["spec"]["signature"]["publicKey"]["content"].clone();
         let query = json!({"publicKey": {"format": "x509", "content": content}});
-        assert_eq!(stack.search(query).await, [id.clone()]);
+        assert_eq!(stack.search(query).await, [id.as_str()]);
         let key_digest = "0bcc8908c3cc5f2c08c1e1963e1b674e76aa2dfb7cd91c437b4081b25b7f9e03";
         assert_eq!(stack.search(json!({"hash": key_digest})).await, [id]);
     }
@@ -93,7 +93,7 @@ on_every_store! {
         let (id, _) = stack.create(&dsse::entry(&envelope, &[&key.pem])).await;
         let digest = |text: &str| hex::encode(crypto::sha256(text.as_bytes()));
         for hash in [subject, material, digest(&payload), digest(&envelope), digest(&key.pem)] {
-            assert_eq!(stack.search(json!({"hash": hash})).await, [id.clone()], "{hash}");
+            assert_eq!(stack.search(json!({"hash": hash})).await, [id.as_str()], "{hash}");
         }
         let query = json!({"publicKey": {"format": "x509", "content": b64(&key.pem)}});
         assert_eq!(stack.search(query).await, [id]);
