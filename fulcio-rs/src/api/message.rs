@@ -120,8 +120,8 @@ mod tests {
     struct Inner {
         #[serde(default, alias = "some_bytes", rename = "someBytes")]
         bytes: Option<Base64>,
-        #[serde(default)]
-        algorithm: Option<AnyEnum>,
+        #[serde(rename = "algorithm")]
+        _algorithm: Option<AnyEnum>,
     }
 
     #[derive(serde::Deserialize, Default, Debug)]

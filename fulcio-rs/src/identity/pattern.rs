@@ -160,4 +160,28 @@ mod tests {
         assert!(!overlap("https://*.x", "https://*.*.x"));
         assert!(!overlap("https://*.x/", "https://*.x"));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn patterns_match_what_the_regular_expression_matches(
+            pattern in "[ab.*/]{0,8}",
+            text in "[abc./\n]{0,8}",
+        ) {
+            let expression = regex::escape(&pattern).replace(r"\*", "[-_a-zA-Z0-9]+");
+            let expression = regex::Regex::new(&format!("^(?:{expression})$")).unwrap();
+            proptest::prop_assert_eq!(Pattern::new(&pattern).matches(&text), expression.is_match(&text));
+        }
+
+        #[test]
+        fn patterns_that_match_one_text_overlap(
+            left in "[ab*]{1,6}",
+            right in "[ab*]{1,6}",
+            text in "[ab]{1,6}",
+        ) {
+            let (left, right) = (Pattern::new(&left), Pattern::new(&right));
+            if left.matches(&text) && right.matches(&text) {
+                proptest::prop_assert!(left.overlaps(&right) && right.overlaps(&left));
+            }
+        }
+    }
 }

@@ -25,5 +25,8 @@ pub(super) async fn finish(
 
 /// Says why a certificate was not built.
 pub(super) fn build(error: pki::leaf::LeafError) -> IssueError {
-    IssueError::Build(error.to_string())
+    match error {
+        pki::leaf::LeafError::Content(reason) => IssueError::Content(reason),
+        other => IssueError::Build(other.to_string()),
+    }
 }

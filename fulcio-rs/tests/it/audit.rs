@@ -1,0 +1,94 @@
+//! The audit log.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::stack::Stack;
+
+/// Lines of the log.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn audit(&self) -> Vec<Value> {
+        self.text()
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .filter(|line| line["target"] == "audit")
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn every_outcome_leaves_one_line_and_no_token() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let layer = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_writer(move || writer.clone());
+    // The runtime of this test has one thread, so everything that the service does is seen.
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    let stack = Stack::start().await;
+    let good = stack.provider.token(&stack.provider.claims());
+    let bad = stack.provider.token_with(json!({"aud": "other"}));
+    let der = stack.ask_email(&good).await.leaf();
+    stack.ask_email(&bad).await.is_refused(crate::client::TOKEN);
+    stack
+        .ask(&good, "somebody else")
+        .await
+        .is_refused(crate::client::SIGNATURE);
+    stack.log.feel(crate::log::Mood::Status(500));
+    stack.ask_email(&good).await;
+
+    let audit = lines.audit();
+    assert_eq!(audit.len(), 4, "{audit:?}");
+    let issued = &audit[0];
+    assert_eq!(issued["outcome"], "issued");
+    assert_eq!(issued["san"], "dev@corp.example");
+    assert_eq!(issued["subject"], "user-1");
+    assert_eq!(
+        issued["token_sha256"],
+        json!(hex::encode(crypto::sha256(good.as_bytes())))
+    );
+    let serial = crate::certificates::parse(&der)
+        .tbs_certificate()
+        .serial_number()
+        .as_bytes()
+        .to_vec();
+    assert_eq!(issued["serial"], json!(hex::encode(serial)));
+    assert_ne!(issued["request_id"], "");
+    assert_eq!(audit[1]["outcome"], "refused");
+    assert!(audit[1]["reason"].as_str().unwrap().contains("audience"));
+    assert_eq!(
+        (&audit[2]["outcome"], &audit[2]["subject"]),
+        (&json!("refused"), &json!("user-1"))
+    );
+    assert_eq!(
+        (&audit[3]["outcome"], &audit[3]["code"]),
+        (&json!("failed"), &json!(13))
+    );
+    for token in [&good, &bad] {
+        for part in token.split('.') {
+            assert!(!lines.text().contains(part));
+        }
+    }
+}

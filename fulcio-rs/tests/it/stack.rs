@@ -1,0 +1,182 @@
+//! The service with everything it needs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use fulcio_rs::identity::Refresh;
+use fulcio_rs::{Config, Issuers, Service, ca};
+use keys::{Algorithm, KeyUri, Passphrase, PassphraseSource};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+
+use crate::log::Log;
+use crate::provider::Provider;
+
+/// A certificate authority on disk that the whole run shares: its keys are slow to encrypt.
+pub(crate) struct Shared {
+    pub(crate) directory: TempDir,
+    pub(crate) files: ca::Files,
+    pub(crate) passphrase: PathBuf,
+}
+
+pub(crate) async fn authority() -> &'static Shared {
+    static SHARED: OnceCell<Shared> = OnceCell::const_new();
+    SHARED
+        .get_or_init(|| async {
+            let directory = tempfile::tempdir().unwrap();
+            let passphrase = directory.path().join("passphrase");
+            std::fs::write(&passphrase, "correct horse\n").unwrap();
+            let plan = ca::Plan {
+                organization: "Corp".to_owned(),
+                root: Algorithm::EcdsaP384Sha384,
+                intermediate: Algorithm::EcdsaP256Sha256,
+                not_before: std::time::SystemTime::now() - Duration::from_secs(3600),
+            };
+            let files = ca::create(
+                &directory.path().join("ca"),
+                &Passphrase::new("correct horse"),
+                &plan,
+            )
+            .await
+            .unwrap();
+            Shared {
+                directory,
+                files,
+                passphrase,
+            }
+        })
+        .await
+}
+
+/// A configuration that works, without a log.
+pub(crate) async fn config(identity: &str) -> Config {
+    let shared = authority().await;
+    let mut config = Config::new(
+        Issuers::Inline(identity.to_owned()),
+        shared.files.chain.clone(),
+        KeyUri::file(shared.files.key.clone()),
+    );
+    config.passphrase = Some(PassphraseSource::File(shared.passphrase.clone()));
+    config
+}
+
+/// Identity configuration with an issuer of every type under the provider's URL.
+pub(crate) fn identity(provider: &str) -> String {
+    let examples = include_str!("../../examples/ci-providers.yaml");
+    let host = "http://127.0.0.1";
+    let mut text = String::from("oidc-issuers:\n");
+    for (prefix, rest) in [
+        ("email", "type: email".to_owned()),
+        (
+            "skip",
+            "type: email, skip-email-verification: true".to_owned(),
+        ),
+        (
+            "dex",
+            "type: email, issuer-claim: '$.federated_claims.connector_id'".to_owned(),
+        ),
+        ("uri", format!("type: uri, subject-domain: '{host}'")),
+        (
+            "username",
+            "type: username, subject-domain: 127.0.0.1".to_owned(),
+        ),
+        (
+            "spiffe",
+            "type: spiffe, spiffe-trust-domain: td.example".to_owned(),
+        ),
+        ("k8s", "type: kubernetes".to_owned()),
+        ("chainguard", "type: chainguard-identity".to_owned()),
+        (
+            "github",
+            "type: ci-provider, ci-provider: github-workflow".to_owned(),
+        ),
+        (
+            "gitlab",
+            "type: ci-provider, ci-provider: gitlab-pipeline".to_owned(),
+        ),
+        ("odd", "type: ci-provider, ci-provider: odd".to_owned()),
+    ] {
+        text.push_str(&format!(
+            "  {provider}/{prefix}: {{client-id: sigstore, {rest}}}\n"
+        ));
+    }
+    text.push_str(&format!(
+        "meta-issuers:\n  {provider}/tenant/*: {{client-id: sigstore, type: email}}\n"
+    ));
+    let (_, metadata) = examples.split_once("ci-issuer-metadata:\n").unwrap();
+    text.push_str("ci-issuer-metadata:\n");
+    text.push_str(metadata);
+    text.push_str(
+        "  odd:\n    subject-alternative-name-template: 'https://ci.example/{{ .project }}'\n    extension-templates:\n      source-repository-identifier: project_id\n      build-trigger: '{{ .trigger }}'\n      deployment-environment: '{{ index . \"odd.key\" }}'\n",
+    );
+    text
+}
+
+/// A running service.
+pub(crate) struct Stack {
+    pub(crate) url: String,
+    pub(crate) provider: Provider,
+    pub(crate) log: Log,
+    pub(crate) client: reqwest::Client,
+    stop: CancellationToken,
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Stack {
+    /// With a log, every issuer, and no changes.
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let provider = Provider::start().await;
+        Self::at(provider, change).await
+    }
+
+    pub(crate) async fn at(provider: Provider, change: impl FnOnce(&mut Config)) -> Self {
+        let log = Log::start().await;
+        let mut config = config(&identity(&provider.url)).await;
+        let key = tempfile::NamedTempFile::new_in(authority().await.directory.path()).unwrap();
+        std::fs::write(key.path(), log.public_key.to_pem()).unwrap();
+        config.ct_log_url = Some(log.url.parse().unwrap());
+        config.ct_log_public_key = Some(key.path().to_owned());
+        config.refresh = Refresh {
+            interval: Duration::from_secs(30),
+            max_age: Duration::from_secs(3600),
+            after_failure: Duration::from_millis(50),
+        };
+        change(&mut config);
+        let service = Service::open(config, clock::SystemClock::shared())
+            .await
+            .unwrap();
+        let listener = serve::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        tokio::spawn(serve::serve(
+            "fulcio",
+            listener,
+            service.router(),
+            None,
+            fulcio_rs::limits(),
+            stop.clone(),
+        ));
+        Self {
+            url,
+            provider,
+            log,
+            client: reqwest::Client::new(),
+            stop,
+        }
+    }
+
+    pub(crate) fn without_log(config: &mut Config) {
+        config.ct_log_url = None;
+        config.ct_log_public_key = None;
+    }
+}
