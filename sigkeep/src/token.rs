@@ -23,7 +23,12 @@ Examples:
   sigkeep token --email dev@corp.example --claim email_verified=false")]
 pub struct Arguments {
     /// Data directory of `sigkeep up`
-    #[arg(long, value_name = "DIR", default_value = "./sigkeep-data")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "SIGKEEP_DATA_DIR",
+        default_value = "./sigkeep-data"
+    )]
     data_dir: PathBuf,
 
     /// Who signs; for the issuer `email`

@@ -73,7 +73,13 @@ impl Endpoints {
         let timestamp = self.timestamp();
         let seconds = ready.as_secs_f64();
         let directory = shell_word(&directory.to_string_lossy());
-        let token = format!("\"$(sigkeep token --data-dir {directory} --email dev@corp.example)\"");
+        let program = shell_word(
+            &std::env::args()
+                .next()
+                .unwrap_or_else(|| "sigkeep".to_owned()),
+        );
+        let token =
+            format!("\"$({program} token --data-dir {directory} --email dev@corp.example)\"");
         let mut screen = String::new();
         let _ = write!(
             screen,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use clock::SharedClock;
 use keys::{KeyUri, PassphraseError, PassphraseSource};
-use logstore::StoreError;
+use logstore::{SharedStore, StoreError};
 use serve::{Health, Limits, ServeError};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -15,10 +15,11 @@ use url::Url;
 use wire::trust::{ServiceMaterial, Timestamp};
 
 use super::announce::Endpoints;
+use super::first_entry::FirstEntryError;
 use super::layout::{self, Layout, LayoutError, LogIds, State};
 use super::material::{Authority, LogKey, Material};
 use super::ports::{Bound, Endpoint, Ports};
-use super::{issuers, trust};
+use super::{first_entry, issuers, trust};
 use crate::oidc::{self, Issuer, NotLoopback};
 use crate::store;
 
@@ -85,6 +86,9 @@ pub enum ComposeError {
     /// The log service.
     #[error("the logs: {0}")]
     Rekor(#[from] rekor_rs::Error),
+    /// The log's first entry.
+    #[error(transparent)]
+    FirstEntry(#[from] FirstEntryError),
     /// The certificate authority.
     #[error("the certificate authority: {0}")]
     Fulcio(#[from] fulcio_rs::Error),
@@ -104,6 +108,7 @@ pub struct Stack {
     stop_first: CancellationToken,
     stop_last: CancellationToken,
     client: reqwest::Client,
+    store: SharedStore,
 }
 
 /// Those that stop at once, and those that others depend on while they finish their work.
@@ -172,6 +177,7 @@ impl Stack {
                 .no_proxy()
                 .timeout(Duration::from_secs(2))
                 .build()?,
+            store: opened.store,
         })
     }
 
@@ -224,6 +230,11 @@ impl Stack {
         })
     }
 
+    /// Makes sure that the Rekor log is not empty.
+    pub async fn first_entry(&self) -> Result<(), ComposeError> {
+        Ok(first_entry::ensure(&self.client, &self.ports.base(Endpoint::Rekor)).await?)
+    }
+
     /// Waits for a server to end by itself, which it never should.
     pub async fn failed(&self) -> ComposeError {
         let mut servers = self.servers.lock().await;
@@ -251,11 +262,15 @@ impl Stack {
         while first.join_next().await.is_some() {}
         self.stop_last.cancel();
         while last.join_next().await.is_some() {}
+        if let Err(error) = self.store.close().await {
+            tracing::warn!(%error, "the database was not closed; nothing is lost");
+        }
     }
 }
 
 /// Every service, ready to be served.
 struct Opened {
+    store: SharedStore,
     routers: Vec<(Endpoint, Router, Limits)>,
     repository: tuf_root::Repository,
 }
@@ -265,7 +280,7 @@ impl Plan<'_> {
         let endpoints = Endpoints::on(&self.state.ports);
         let services = trust::services(self.state, &self.material, &endpoints)?;
         // Deriving the key of each encrypted file takes tens of milliseconds: side by side.
-        let (rekor, fulcio, timestamp, repository) = tokio::try_join!(
+        let ((rekor, store), fulcio, timestamp, repository) = tokio::try_join!(
             self.open_rekor(),
             self.open_fulcio(&endpoints),
             self.open_timestamp(),
@@ -300,12 +315,13 @@ impl Plan<'_> {
             (Endpoint::Tuf, tuf, limits),
         ];
         Ok(Opened {
+            store,
             routers,
             repository,
         })
     }
 
-    async fn open_rekor(&self) -> Result<rekor_rs::Service, ComposeError> {
+    async fn open_rekor(&self) -> Result<(rekor_rs::Service, SharedStore), ComposeError> {
         let store = match self.database {
             Some(url) => store::open(url).await?,
             None => {
@@ -346,13 +362,13 @@ impl Plan<'_> {
             disabled_endpoints: std::collections::BTreeSet::new(),
             server: rekor_rs::ServerConfig::default(),
         };
-        Ok(rekor_rs::Service::open(config, store, self.clock.clone()).await?)
+        let service = rekor_rs::Service::open(config, store.clone(), self.clock.clone()).await?;
+        Ok((service, store))
     }
 
     async fn open_fulcio(&self, endpoints: &Endpoints) -> Result<fulcio_rs::Service, ComposeError> {
         let path = self.layout.fulcio_config();
         if layout::read_optional(&path)?.is_none() {
-            self.layout.check_not_lost(self.state, &path)?;
             layout::create(&path, issuers::configuration(&self.state.ports).as_bytes())?;
         }
         let Authority {

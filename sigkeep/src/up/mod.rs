@@ -6,12 +6,14 @@
 
 mod announce;
 pub mod compose;
+pub mod first_entry;
 pub mod issuers;
 pub mod layout;
 pub mod material;
 pub mod ports;
 pub mod trust;
 
+use std::io::Write;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,7 +39,12 @@ use ports::{Bound, Loopback, OffLoopback, PortError, Ports};
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Where keys, logs and trust root are kept
-    #[arg(long, value_name = "DIR", default_value = "./sigkeep-data")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "SIGKEEP_DATA_DIR",
+        default_value = "./sigkeep-data"
+    )]
     data_dir: PathBuf,
 
     /// Take any free ports instead of 5555, 3000, 3004, 8080 and 8085; the directory keeps them
@@ -186,13 +193,19 @@ async fn operate(
         ready = stack.ready(READY_WITHIN) => ready?,
         () = stop.cancelled() => return Ok(()),
     }
+    stack.first_entry().await?;
     if !state.complete {
         state.complete = true;
         layout.save(state)?;
     }
     let endpoints = Endpoints::on(&state.ports);
     endpoints.publish(layout)?;
-    println!("{}", endpoints.screen(directory, begun.elapsed()));
+    // Nobody may be reading; that is no reason to stop.
+    let _unread = writeln!(
+        std::io::stdout(),
+        "{}",
+        endpoints.screen(directory, begun.elapsed())
+    );
     tokio::select! {
         failure = stack.failed() => Err(failure.into()),
         () = stop.cancelled() => Ok(()),
