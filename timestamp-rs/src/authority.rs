@@ -10,7 +10,7 @@ use pki::chain::Chain;
 use pki::rfc3161::{Policy, Profile, Request};
 
 use crate::error::Error;
-use crate::synchrony::Synchrony;
+use crate::synchrony::{Synchrony, Watch};
 
 /// What signs timestamps.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub(crate) struct Authority {
     pub(crate) accepted_policies: Vec<Policy>,
     pub(crate) clock: SharedClock,
     pub(crate) synchrony: Arc<Synchrony>,
+    /// The clock is watched for as long as anything here can sign.
+    pub(crate) _watch: Option<Watch>,
 }
 
 impl Authority {

@@ -23,7 +23,6 @@ const MAX_CHAIN_FILE: u64 = 1 << 20;
 pub struct Service {
     authority: Arc<Authority>,
     limits: config::Limits,
-    _watch: Option<Watch>,
 }
 
 /// Why the service could not be opened.
@@ -97,11 +96,11 @@ impl Service {
             accepted_policies: config.accepted_policies,
             clock,
             synchrony,
+            _watch: watch,
         };
         Ok(Self {
             authority: Arc::new(authority),
             limits: config.limits,
-            _watch: watch,
         })
     }
 

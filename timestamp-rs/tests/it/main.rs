@@ -87,12 +87,14 @@ impl Tsa {
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let (router, stopped) = (service.router(), stop.clone());
-        tokio::spawn(async move {
-            let served = serve::serve("timestamp", listener, router, None, limits, stopped).await;
-            // Its clock is watched for as long as the service lives.
-            drop(service);
-            served
-        });
+        tokio::spawn(serve::serve(
+            "timestamp",
+            listener,
+            router,
+            None,
+            limits,
+            stopped,
+        ));
         // Fails only if it is installed already.
         let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = reqwest::Client::builder()
