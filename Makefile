@@ -44,6 +44,7 @@ tools: ## Install the test runner and the licence checker, if they are missing.
 	@command -v cargo-nextest >/dev/null || cargo install --locked --no-default-features --features default-no-update cargo-nextest@$(NEXTEST_VERSION)
 	@command -v cargo-deny >/dev/null || cargo install --locked --no-default-features cargo-deny@$(DENY_VERSION)
 	@.ci/postgresql
+	@.ci/softhsm
 
 clients: ## Install the pinned Sigstore clients into target/clients.
 	conformance/install

@@ -5,14 +5,22 @@
 
 mod durable;
 mod file;
+mod open;
 mod pair;
 mod passphrase;
+#[cfg(any(feature = "pkcs11", feature = "kms-aws", feature = "vault"))]
+mod pinned;
+mod pkcs11;
 mod sealed;
 mod uri;
 
 pub use file::{FileKeyError, FileSigner};
+pub use open::{OpenError, create, open};
 pub use passphrase::{Passphrase, PassphraseError, PassphraseSource};
-pub use uri::{KeyUri, KeyUriError, OpenError, open};
+pub use pkcs11::Pkcs11Uri;
+#[cfg(feature = "pkcs11")]
+pub use pkcs11::{Pkcs11Error, Pkcs11Signer};
+pub use uri::{KeyUri, KeyUriError};
 
 use std::sync::Arc;
 

@@ -136,6 +136,13 @@ impl Passphrase {
     }
 }
 
+#[cfg(feature = "pkcs11")]
+impl From<SecretString> for Passphrase {
+    fn from(secret: SecretString) -> Self {
+        Self(secret)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -67,7 +67,9 @@ impl Pinned {
             .unwrap_or(crypto::HashAlgorithm::Sha512);
         let verified = match input {
             // `verify_digest` accepts raw r‖s too, which must not go out as DER.
-            Input::Digest(_) if signature.first() != Some(&0x30) => return Err(SignError::BadSignature),
+            Input::Digest(_) if signature.first() != Some(&0x30) => {
+                return Err(SignError::BadSignature);
+            }
             Input::Digest(digest) => self.public_key.verify_digest(digest, &signature),
             Input::Message(message) => self.public_key.verify(hash, message, &signature),
         };
@@ -108,7 +110,11 @@ mod tests {
 
     #[tokio::test]
     async fn only_a_signature_of_the_pinned_key_over_the_input_is_released() {
-        for algorithm in [Algorithm::EcdsaP256Sha256, Algorithm::EcdsaP384Sha384, Algorithm::Ed25519] {
+        for algorithm in [
+            Algorithm::EcdsaP256Sha256,
+            Algorithm::EcdsaP384Sha384,
+            Algorithm::Ed25519,
+        ] {
             let (signer, other) = (
                 FileSigner::generate(algorithm).unwrap(),
                 FileSigner::generate(algorithm).unwrap(),
@@ -125,7 +131,11 @@ mod tests {
                 other.sign(b"message").await.unwrap(),
                 Vec::new(),
             ] {
-                assert_eq!(pinned.release(&input, bad), Err(SignError::BadSignature), "{algorithm}");
+                assert_eq!(
+                    pinned.release(&input, bad),
+                    Err(SignError::BadSignature),
+                    "{algorithm}"
+                );
             }
         }
     }

@@ -3,20 +3,28 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use crate::{FileKeyError, FileSigner, Passphrase, SharedSigner};
+use crate::pkcs11::Pkcs11Uri;
 
-/// Schemes of backends that exist, or are planned, as separate features of the build.
-const REMOTE: [(&str, &str); 6] = [
-    ("awskms", "AWS KMS"),
-    ("pkcs11", "PKCS#11"),
-    ("hashivault", "HashiCorp Vault"),
-    ("openbao", "OpenBao"),
-    ("gcpkms", "Google Cloud KMS"),
+/// Schemes of backends that are features of the build, with the feature that adds each.
+const REMOTE: [(&str, &str, &str, bool); 4] = [
+    ("awskms", "AWS KMS", "kms-aws", cfg!(feature = "kms-aws")),
+    (
+        "hashivault",
+        "HashiCorp Vault",
+        "vault",
+        cfg!(feature = "vault"),
+    ),
+    ("openbao", "OpenBao", "vault", cfg!(feature = "vault")),
+    ("pkcs11", "PKCS#11", "pkcs11", cfg!(feature = "pkcs11")),
+];
+
+/// Schemes of backends that no build has yet.
+const PLANNED: [(&str, &str); 2] = [
     ("azurekms", "Azure Key Vault"),
+    ("gcpkms", "Google Cloud KMS"),
 ];
 
 /// What is escaped in the path of a `file:` URI.
@@ -25,20 +33,23 @@ const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#');
 /// Where a key lives.
 ///
 /// Written and read as a URI: `file:relative/path`, `file:/absolute/path`, `file:///absolute/path`
-/// (percent-encoded, RFC 8089).
+/// (percent-encoded, RFC 8089), or a remote backend's scheme. A scheme is read only by builds that
+/// have its backend.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
 #[non_exhaustive]
 pub enum KeyUri {
     /// A PKCS#8 file.
     File(PathBuf),
+    /// A key on a PKCS#11 token.
+    Pkcs11(Box<Pkcs11Uri>),
 }
 
 /// Why a key URI was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("key URI {uri:?}: {reason}")]
 pub struct KeyUriError {
-    /// The URI as given.
+    /// The URI as given, without a PIN.
     pub uri: String,
     /// What is wrong and what to write instead.
     pub reason: String,
@@ -59,6 +70,7 @@ impl fmt::Display for KeyUri {
                 "file:{}",
                 utf8_percent_encode(&path.to_string_lossy(), ESCAPED)
             ),
+            Self::Pkcs11(uri) => uri.fmt(f),
         }
     }
 }
@@ -76,7 +88,7 @@ impl FromStr for KeyUri {
 
     fn from_str(uri: &str) -> Result<Self, KeyUriError> {
         let refuse = |reason: String| KeyUriError {
-            uri: uri.to_owned(),
+            uri: without_pin(uri),
             reason,
         };
         let Some((scheme, rest)) = uri.split_once(':') else {
@@ -85,22 +97,68 @@ impl FromStr for KeyUri {
             )));
         };
         let scheme = scheme.to_ascii_lowercase();
-        if scheme == "file" {
-            return file_path(rest)
-                .map(Self::File)
-                .map_err(|reason| refuse(reason.to_owned()));
+        if let Some((_, backend, feature, false)) = REMOTE.iter().find(|remote| remote.0 == scheme)
+        {
+            return Err(refuse(format!(
+                "this build has no {backend} backend; use a build with the feature {feature} (cargo build --package sigkeep --features {feature})"
+            )));
         }
-        Err(refuse(
-            match REMOTE.iter().find(|(known, _)| *known == scheme) {
-                Some((_, backend)) => {
-                    format!(
-                        "this build has no {backend} backend; use a file: key, or a build that has it"
-                    )
-                }
-                None => format!("unknown scheme {scheme:?}; this build knows file:"),
-            },
-        ))
+        match scheme.as_str() {
+            "file" => file_path(rest).map(Self::File).map_err(str::to_owned),
+            "pkcs11" => rest.parse().map(|uri| Self::Pkcs11(Box::new(uri))),
+            _ => Err(match PLANNED.iter().find(|(known, _)| *known == scheme) {
+                Some((_, backend)) => format!(
+                    "there is no {backend} backend yet; this build knows {}",
+                    known()
+                ),
+                None => format!("unknown scheme {scheme:?}; this build knows {}", known()),
+            }),
+        }
+        .map_err(refuse)
     }
+}
+
+/// The schemes that this build reads.
+fn known() -> String {
+    let mut known = "file:".to_owned();
+    for (scheme, _, _, built) in REMOTE {
+        if built {
+            known.push_str(", ");
+            known.push_str(scheme);
+            known.push(':');
+        }
+    }
+    known
+}
+
+/// `uri` as it may be shown: RFC 7512's `pin-value`, which is refused, is a secret nevertheless.
+fn without_pin(uri: &str) -> String {
+    const ATTRIBUTE: &str = "pin-value=";
+    let Some((before, after)) = uri.split_once(ATTRIBUTE) else {
+        return uri.to_owned();
+    };
+    let end = after.find(['&', ';', '?']).unwrap_or(after.len());
+    format!(
+        "{before}{ATTRIBUTE}…{}",
+        after.get(end..).map(without_pin).unwrap_or_default()
+    )
+}
+
+/// The bytes that a percent-encoded text stands for; an escape that is none is refused.
+pub(crate) fn percent_decoded(text: &str) -> Result<Vec<u8>, String> {
+    let mut rest = text.split('%');
+    rest.next();
+    if rest.any(|escape| {
+        !escape
+            .as_bytes()
+            .get(..2)
+            .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    }) {
+        return Err(format!(
+            "{text:?} has a percent sign that escapes nothing; write %25"
+        ));
+    }
+    Ok(percent_decode_str(text).collect())
 }
 
 /// The path in what follows `file:`.
@@ -127,45 +185,15 @@ fn file_path(rest: &str) -> Result<PathBuf, &'static str> {
     Ok(PathBuf::from(path.as_ref()))
 }
 
-/// Why a key could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// A key file.
-    #[error(transparent)]
-    File(#[from] FileKeyError),
-    /// The work was cut off because the program is stopping.
-    #[error("the key was not opened because the program is stopping")]
-    Stopped,
-}
-
-/// Opens the key at `uri`; asks its backend for the public key once and pins it.
-///
-/// `passphrase` is needed for encrypted key files only.
-pub async fn open(
-    uri: &KeyUri,
-    passphrase: Option<&Passphrase>,
-) -> Result<SharedSigner, OpenError> {
-    match uri {
-        KeyUri::File(path) => {
-            let (path, passphrase) = (path.clone(), passphrase.cloned());
-            // Deriving the key from the passphrase takes tens of milliseconds of CPU.
-            let opened = tokio::task::spawn_blocking(move || match passphrase {
-                Some(passphrase) => FileSigner::load(&path, &passphrase),
-                None => FileSigner::load_unencrypted(&path),
-            });
-            let signer = opened.await.map_err(|_| OpenError::Stopped)??;
-            Ok(Arc::new(signer))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn path(uri: &str) -> PathBuf {
-        let KeyUri::File(path) = uri.parse().unwrap();
-        path
+        match uri.parse().unwrap() {
+            KeyUri::File(path) => path,
+            other => panic!("{other} is no file"),
+        }
     }
 
     #[test]
@@ -204,12 +232,21 @@ mod tests {
     }
 
     #[test]
-    fn remote_schemes_are_recognised_and_refused_honestly() {
+    fn a_backend_that_is_not_built_in_is_refused_with_the_build_that_has_it() {
+        for (scheme, backend, feature, built) in REMOTE {
+            let error = format!("{scheme}://")
+                .parse::<KeyUri>()
+                .unwrap_err()
+                .to_string();
+            assert_eq!(
+                error.contains(&format!(
+                    "this build has no {backend} backend; use a build with the feature {feature} "
+                )),
+                !built,
+                "{error}"
+            );
+        }
         for (uri, backend) in [
-            ("awskms:///alias/ca", "AWS KMS"),
-            ("pkcs11:token=ca;object=key", "PKCS#11"),
-            ("hashivault://ca", "HashiCorp Vault"),
-            ("openbao://ca", "OpenBao"),
             (
                 "gcpkms://projects/p/locations/l/keyRings/r/cryptoKeys/k",
                 "Google Cloud KMS",
@@ -218,9 +255,23 @@ mod tests {
         ] {
             let error = uri.parse::<KeyUri>().unwrap_err().to_string();
             assert!(
-                error.contains(&format!("this build has no {backend} backend")),
+                error.contains(&format!(
+                    "there is no {backend} backend yet; this build knows file:"
+                )),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_pin_in_a_uri_is_not_repeated_in_the_error() {
+        for uri in [
+            "pkcs11:token=t;object=k?module-path=/m&pin-value=2324&x=y",
+            "pkcs11:token=t;object=k?pin-value=2324",
+            "pkcs11:pin-value=2324;token=t?pin-value=2324",
+        ] {
+            let error = uri.parse::<KeyUri>().unwrap_err().to_string();
+            assert!(!error.contains("2324"), "{error}");
         }
     }
 

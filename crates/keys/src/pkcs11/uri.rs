@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::PassphraseSource;
 use crate::uri::percent_decoded;
@@ -18,7 +18,7 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/');
 
 /// Most sessions that one key may keep open.
-const MAX_SESSIONS: u16 = 64;
+pub(super) const MAX_SESSIONS: u16 = 64;
 
 /// A key on a token: `pkcs11:token=ca;object=intermediate?module-path=/usr/lib/hsm.so&pin-source=file:/run/secrets/pin`.
 ///
@@ -67,12 +67,19 @@ impl FromStr for Pkcs11Uri {
             None => (rest, None),
         };
         if rest.contains('#') || path.starts_with('/') {
-            return Err("it has the form pkcs11:token=LABEL;object=LABEL?module-path=FILE".to_owned());
+            return Err(
+                "it has the form pkcs11:token=LABEL;object=LABEL?module-path=FILE".to_owned(),
+            );
         }
         let mut uri = Self::default();
         let mut seen = Vec::new();
         let attributes = path.split(';').map(|attribute| (attribute, false));
-        let attributes = attributes.chain(query.into_iter().flat_map(|query| query.split('&')).map(|attribute| (attribute, true)));
+        let attributes = attributes.chain(
+            query
+                .into_iter()
+                .flat_map(|query| query.split('&'))
+                .map(|attribute| (attribute, true)),
+        );
         for (attribute, in_query) in attributes.filter(|(attribute, _)| !attribute.is_empty()) {
             let (name, value) = attribute
                 .split_once('=')
@@ -107,7 +114,11 @@ impl Pkcs11Uri {
             "model" => self.model = Some(value),
             "object" => self.object = Some(value),
             "slot-id" => {
-                self.slot_id = Some(value.parse().map_err(|_| "slot-id is not a number".to_owned())?);
+                self.slot_id = Some(
+                    value
+                        .parse()
+                        .map_err(|_| "slot-id is not a number".to_owned())?,
+                );
             }
             "type" if value == "private" || value == "secret-key" => {}
             "type" => return Err(format!("type={value} names no private key; leave it out")),
@@ -124,7 +135,10 @@ impl Pkcs11Uri {
         match name {
             "module-path" => self.module_path = Some(value.into()),
             "module-name" => {
-                return Err("module-name depends on the system's search path; write module-path=FILE".to_owned());
+                return Err(
+                    "module-name depends on the system's search path; write module-path=FILE"
+                        .to_owned(),
+                );
             }
             "pin-source" => self.pin_source = Some(pin_source(&value)?),
             "x-config" => self.config = Some(value.into()),
@@ -145,10 +159,15 @@ impl Pkcs11Uri {
             return Ok(());
         }
         if !self.names_a_token() {
-            return Err("it names no token; write token=LABEL, serial=NUMBER or slot-id=NUMBER".to_owned());
+            return Err(
+                "it names no token; write token=LABEL, serial=NUMBER or slot-id=NUMBER".to_owned(),
+            );
         }
         if self.module_path.is_none() {
-            return Err("it names no module; write ?module-path=FILE, the library that came with the HSM".to_owned());
+            return Err(
+                "it names no module; write ?module-path=FILE, the library that came with the HSM"
+                    .to_owned(),
+            );
         }
         Ok(())
     }
@@ -163,11 +182,13 @@ impl fmt::Display for Pkcs11Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let escaped = |value: &str| utf8_percent_encode(value, ESCAPED).to_string();
         let text = |value: &Option<String>| value.as_deref().map(escaped);
-        let file = |path: &Option<PathBuf>| path.as_ref().map(|path| escaped(&path.to_string_lossy()));
-        let id = self.id.as_ref().map(|id| {
-            // Bytes are easier to compare with a tool's hexadecimal when all are escaped.
-            percent_encode(id, &percent_encoding::NON_ALPHANUMERIC.add(b'0')).to_string()
-        });
+        let file =
+            |path: &Option<PathBuf>| path.as_ref().map(|path| escaped(&path.to_string_lossy()));
+        // All bytes are escaped, so that they compare with the hexadecimal of other tools.
+        let id = self
+            .id
+            .as_ref()
+            .map(|id| id.iter().map(|byte| format!("%{byte:02X}")).collect());
         let path = [
             ("token", text(&self.token)),
             ("serial", text(&self.serial)),
@@ -179,12 +200,20 @@ impl fmt::Display for Pkcs11Uri {
         ];
         let query = [
             ("module-path", file(&self.module_path)),
-            ("pin-source", self.pin_source.as_ref().map(|source| match source {
-                PassphraseSource::File(path) => format!("file:{}", escaped(&path.to_string_lossy())),
-                PassphraseSource::Environment(name) => format!("env:{}", escaped(name)),
-            })),
+            (
+                "pin-source",
+                self.pin_source.as_ref().map(|source| match source {
+                    PassphraseSource::File(path) => {
+                        format!("file:{}", escaped(&path.to_string_lossy()))
+                    }
+                    PassphraseSource::Environment(name) => format!("env:{}", escaped(name)),
+                }),
+            ),
             ("x-config", file(&self.config)),
-            ("x-sessions", self.sessions.map(|sessions| sessions.to_string())),
+            (
+                "x-sessions",
+                self.sessions.map(|sessions| sessions.to_string()),
+            ),
         ];
         f.write_str("pkcs11:")?;
         attributes(f, "", ";", path)?;
@@ -222,7 +251,10 @@ fn pin_source(value: &str) -> Result<PassphraseSource, String> {
     }
     let path = value.strip_prefix("file:").unwrap_or(value);
     let path = path.strip_prefix("//").unwrap_or(path);
-    if value.starts_with('|') || path.is_empty() || (path.contains(':') && !value.starts_with("file:")) {
+    if value.starts_with('|')
+        || path.is_empty()
+        || (path.contains(':') && !value.starts_with("file:"))
+    {
         return Err("pin-source is file:PATH, a path, or env:NAME".to_owned());
     }
     Ok(PassphraseSource::File(path.into()))
@@ -240,17 +272,35 @@ mod tests {
         assert_eq!(uri.object.as_deref(), Some("ca;1"));
         assert_eq!(uri.id.as_deref(), Some(&[1, 0xab][..]));
         assert_eq!(uri.slot_id, Some(7));
-        assert_eq!(uri.pin_source, Some(PassphraseSource::File("/run/pin".into())));
+        assert_eq!(
+            uri.pin_source,
+            Some(PassphraseSource::File("/run/pin".into()))
+        );
         assert_eq!(uri.sessions, Some(8));
         let printed = uri.to_string();
-        assert_eq!(printed.strip_prefix("pkcs11:").unwrap().parse::<Pkcs11Uri>().unwrap(), uri);
-        assert!(printed.contains("object=ca%3B1;id=%01%AB?module-path=/usr/lib/hsm.so"), "{printed}");
+        assert_eq!(
+            printed
+                .strip_prefix("pkcs11:")
+                .unwrap()
+                .parse::<Pkcs11Uri>()
+                .unwrap(),
+            uri
+        );
+        assert!(
+            printed.contains("object=ca%3B1;id=%01%AB?module-path=/usr/lib/hsm.so"),
+            "{printed}"
+        );
     }
 
     #[test]
     fn the_order_of_attributes_is_free() {
-        let uri: Pkcs11Uri = "object=k;type=private;token=t?pin-source=env:PIN&module-path=/m.so".parse().unwrap();
-        assert_eq!(uri.pin_source, Some(PassphraseSource::Environment("PIN".into())));
+        let uri: Pkcs11Uri = "object=k;type=private;token=t?pin-source=env:PIN&module-path=/m.so"
+            .parse()
+            .unwrap();
+        assert_eq!(
+            uri.pin_source,
+            Some(PassphraseSource::Environment("PIN".into()))
+        );
         assert_eq!(uri.module_path, Some("/m.so".into()));
     }
 
@@ -260,7 +310,10 @@ mod tests {
             ("token=t?module-path=/m", "names no key"),
             ("object=k?module-path=/m", "names no token"),
             ("token=t;object=k", "module-path="),
-            ("token=t;object=k?module-path=/m&pin-value=1234", "pin-source"),
+            (
+                "token=t;object=k?module-path=/m&pin-value=1234",
+                "pin-source",
+            ),
             ("token=t;object=k?module-name=hsm", "module-path=FILE"),
             ("token=t;token=u;object=k?module-path=/m", "twice"),
             ("token=t;object=k;colour=red?module-path=/m", "colour"),
@@ -272,8 +325,14 @@ mod tests {
             ("token;object=k?module-path=/m", "name=value"),
             ("slot-id=x;object=k?module-path=/m", "number"),
             ("token=t;object=k?module-path=/m&x-sessions=0", "1 to 64"),
-            ("token=t;object=k?module-path=/m&pin-source=%7Cget-pin", "pin-source is"),
-            ("token=t;object=k?module-path=/m&pin-source=http://x/pin", "pin-source is"),
+            (
+                "token=t;object=k?module-path=/m&pin-source=%7Cget-pin",
+                "pin-source is",
+            ),
+            (
+                "token=t;object=k?module-path=/m&pin-source=http://x/pin",
+                "pin-source is",
+            ),
             ("//token=t", "form"),
         ] {
             let error = uri.parse::<Pkcs11Uri>().unwrap_err();

@@ -1,0 +1,15 @@
+//! Remote key backends against the tokens and servers that stand in for the real ones.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at what it does not expect"
+)]
+
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
+#[cfg(any(feature = "pkcs11", feature = "kms-aws"))]
+mod process;
+mod refusal;
