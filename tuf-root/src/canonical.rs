@@ -67,7 +67,7 @@ fn write(value: &Value, depth: usize, out: &mut Vec<u8>) -> Result<(), Canonical
         Value::Object(members) => {
             // The map may keep insertion order, depending on features of the build.
             let mut members: Vec<_> = members.iter().collect();
-            members.sort_by(|(a, _), (b, _)| a.cmp(b));
+            members.sort_by_key(|(name, _)| *name);
             out.push(b'{');
             for (i, (name, member)) in members.into_iter().enumerate() {
                 if i > 0 {

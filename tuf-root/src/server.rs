@@ -74,22 +74,16 @@ fn not_found() -> Response {
 }
 
 async fn read(path: PathBuf) -> std::io::Result<Option<Vec<u8>>> {
-    let absent = |kind| {
-        matches!(
-            kind,
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory
-        )
-    };
-    match tokio::fs::metadata(&path).await {
-        Ok(metadata) if !metadata.is_file() => return Ok(None),
-        Ok(metadata) if metadata.len() > MAX_BYTES => {
-            return Err(std::io::ErrorKind::FileTooLarge.into());
+    let found = async {
+        let metadata = tokio::fs::metadata(&path).await?;
+        match metadata.len() {
+            _ if !metadata.is_file() => Err(std::io::ErrorKind::NotFound.into()),
+            length if length > MAX_BYTES => Err(std::io::ErrorKind::FileTooLarge.into()),
+            _ => tokio::fs::read(&path).await,
         }
-        Err(e) if absent(e.kind()) => return Ok(None),
-        other => drop(other?),
-    }
-    match tokio::fs::read(&path).await {
-        Err(e) if absent(e.kind()) => Ok(None),
+    };
+    match found.await {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         other => other.map(Some),
     }
 }

@@ -67,7 +67,10 @@ fn print(value: &Value) -> Vec<u8> {
     bytes
 }
 
-fn refused<T: Metadata>(document: &Document<T>, rows: &[(&str, &dyn Fn(&mut Value))]) {
+/// A name, and a change that must make a document unreadable.
+type Row<'a> = (&'a str, &'a dyn Fn(&mut Value));
+
+fn refused<T: Metadata>(document: &Document<T>, rows: &[Row<'_>]) {
     let good: Value = serde_json::from_slice(&document.to_json().unwrap()).unwrap();
     Document::<T>::parse(&print(&good)).unwrap();
     for (name, change) in rows {

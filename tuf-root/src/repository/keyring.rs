@@ -1,13 +1,13 @@
 //! The private keys that are at hand.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use keys::{Algorithm, FileSigner, KeyUri, Passphrase, SharedSigner};
+use keys::{Algorithm, KeyUri, Passphrase, SharedSigner};
 
-use super::RepositoryError;
 use super::state::{RoleKey, RoleState};
+use super::{RepositoryError, io};
 use crate::metadata::{Document, Key, KeyId, Metadata, RoleKeys, Root};
 
 /// Opens keys when they are first needed, and forgets them when it is dropped.
@@ -31,13 +31,14 @@ impl Keyring {
         };
         let signer = match &located {
             KeyUri::File(path) if !path.exists() => {
-                let passphrase = passphrase.cloned().ok_or(RepositoryError::Passphrase)?;
-                create(path.clone(), passphrase).await.map_err(failed)?
+                let parent = path.parent().unwrap_or(dir);
+                std::fs::create_dir_all(parent).map_err(io(parent))?;
+                passphrase.ok_or(RepositoryError::Passphrase)?;
+                keys::create(&located, Algorithm::EcdsaP256Sha256, passphrase).await
             }
-            located => keys::open(located, passphrase)
-                .await
-                .map_err(|e| failed(e.to_string()))?,
+            located => keys::open(located, passphrase).await,
         };
+        let signer = signer.map_err(|e| failed(e.to_string()))?;
         let key = Key::new(signer.public_key().clone()).map_err(|e| failed(e.to_string()))?;
         self.opened.insert(key.id(), signer);
         Ok(key)
@@ -126,16 +127,4 @@ fn locate(dir: &Path, uri: &KeyUri) -> KeyUri {
         KeyUri::File(path) => KeyUri::file(dir.join(path)),
         other => other.clone(),
     }
-}
-
-async fn create(path: PathBuf, passphrase: Passphrase) -> Result<SharedSigner, String> {
-    let made = tokio::task::spawn_blocking(move || {
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(|e| format!("{}: {e}", parent.display()))?;
-        }
-        FileSigner::create(&path, Algorithm::EcdsaP256Sha256, &passphrase)
-            .map_err(|e| e.to_string())
-    });
-    let signer = made.await.map_err(|e| e.to_string())??;
-    Ok(Arc::new(signer))
 }

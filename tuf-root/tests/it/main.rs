@@ -1,5 +1,12 @@
 //! The trust root from outside: over HTTP, through the command line, with its target files.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 mod command_line;
 mod material;
 mod mirror;

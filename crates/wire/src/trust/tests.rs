@@ -118,11 +118,14 @@ fn remove(value: &mut Value, member: &str) {
     value.as_object_mut().unwrap().remove(member).unwrap();
 }
 
+/// Why it must be refused, and the change that makes it so.
+type Row<'a> = (&'a str, &'a dyn Fn(&mut Value));
+
 /// Each change to a good document must be refused, and for the stated reason.
 fn refused<T: std::fmt::Debug>(
     good: &Value,
     parse: fn(&[u8]) -> Result<T, TrustError>,
-    rows: &[(&str, &dyn Fn(&mut Value))],
+    rows: &[Row<'_>],
 ) {
     parse(good.to_string().as_bytes()).unwrap();
     for (reason, change) in rows {
