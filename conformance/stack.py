@@ -39,8 +39,9 @@ class Stack:
 
     def start(self, timeout: float = 30) -> "Stack":
         command = [str(sigkeep_binary()), "up", "--data-dir", str(self.data_dir), "--free-ports", *self.arguments]
-        self.process = subprocess.Popen(command, stdout=self.log.open("ab"), stderr=subprocess.STDOUT)
         ready = self.data_dir / "endpoints.json"
+        ready.unlink(missing_ok=True)  # left behind by a killed process
+        self.process = subprocess.Popen(command, stdout=self.log.open("ab"), stderr=subprocess.STDOUT)
         deadline = time.monotonic() + timeout
         while not ready.exists():
             if self.process.poll() is not None:
