@@ -128,8 +128,14 @@ pub(crate) async fn known(
         .iter()
         .map(|identity| identity.0.as_slice())
         .collect();
+    // One descent of the index for each, fenced by LIMIT: `= ANY` may be planned as a filter over
+    // all entries of the log.
     let rows = sqlx::query(
-        "SELECT identity, idx, timestamp_ms FROM entry WHERE log = $1 AND identity = ANY ($2)",
+        "SELECT found.identity, found.idx, found.timestamp_ms
+         FROM unnest($2::bytea[]) AS asked (identity)
+         CROSS JOIN LATERAL (
+             SELECT identity, idx, timestamp_ms FROM entry
+             WHERE log = $1 AND entry.identity = asked.identity LIMIT 1) AS found",
     )
     .bind(log.0)
     .bind(identities)

@@ -8,12 +8,13 @@ use crate::error;
 /// Settings of every session, in ms where they are times.
 ///
 /// A statement or a wait for the row lock ends before the callers' patience does; a process that
-/// hangs between its lock and its commit loses the lock. Every statement here looks up by key, and
-/// plans are cached: one made while the tables were small must not scan them for ever.
+/// hangs between its lock and its commit loses the lock. Every statement here looks up by key: it is
+/// planned once, and a plan made while the tables were small must not scan them for ever.
 const SETTINGS: &str = "SET statement_timeout = 30000;
      SET lock_timeout = 10000;
      SET idle_in_transaction_session_timeout = 30000;
      SET enable_seqscan = off;
+     SET plan_cache_mode = force_generic_plan;
      SET client_min_messages = warning";
 
 /// Why a server is not used.
