@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 import urllib.error
@@ -14,17 +13,8 @@ import pytest
 from tuf.api.exceptions import ExpiredMetadataError, RepositoryError
 
 from clients import run
-from stack import CLIENTS, TARGET
+from stack import CLIENTS, sigkeep_binary
 from tuf_client import update
-
-
-def tuf_root_binary() -> Path:
-    """The tool under test: $TUF_ROOT_BINARY, or the newest that was built."""
-    if configured := os.environ.get("TUF_ROOT_BINARY"):
-        return Path(configured)
-    built = [path for profile in ("up", "release", "debug") if (path := TARGET / profile / "tuf-root").exists()]
-    assert built, "no tuf-root binary: run `cargo build --package tuf-root` first"
-    return max(built, key=lambda path: path.stat().st_mtime)
 
 
 class Repository:
@@ -40,7 +30,7 @@ class Repository:
         self.tool("init", *init, sign=True)
 
     def tool(self, *arguments: str | Path, sign: bool = False, code: int = 0) -> dict:
-        command = [tuf_root_binary(), *arguments, "--dir", self.dir, "--json"]
+        command = [sigkeep_binary(), "tuf", *arguments, "--dir", self.dir, "--json"]
         if sign:
             command += ["--passphrase-file", self.passphrase]
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=60)
@@ -51,7 +41,7 @@ class Repository:
         return self.tool("publish", sign=True)["published"]
 
     def serve(self) -> "Repository":
-        command = [tuf_root_binary(), "serve", "--dir", self.dir, "--json", "--no-refresh", "--listen", "127.0.0.1:0"]
+        command = [sigkeep_binary(), "tuf", "serve", "--dir", self.dir, "--json", "--no-refresh", "--listen", "127.0.0.1:0"]
         self.server = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
         text = ""
         while not text.endswith("}\n"):
@@ -105,8 +95,12 @@ def test_fresh_and_warm_clients_follow_every_version(repository, tmp_path):
 def test_every_client_takes_the_trust_root(repository, tmp_path):
     cosign = [(f"cosign {n}", [CLIENTS / f"bin/cosign{n}", "initialize", "--mirror", repository.url, "--root"]) for n in (2, 3)]
     python = [("sigstore-python", [CLIENTS / "python/bin/sigstore", "--instance", repository.url, "trust-instance"])]
-    for name, command in cosign + python:
-        home = tmp_path / name.replace(" ", "-")
+    javascript = [
+        (f"sigstore-js {url}", [CLIENTS / "js/node_modules/.bin/sigstore", "initialize", "--mirror", url, "--root"])
+        for url in (repository.url, repository.url + "/")
+    ]
+    for number, (name, command) in enumerate(cosign + python + javascript):
+        home = tmp_path / f"home-{number}"
         home.mkdir()
         outcome = run([*command, repository.root], home).accepted()
         assert "fallback" not in outcome.output.lower(), f"{name} fell back to something older: {outcome.output}"

@@ -13,6 +13,7 @@ mod error;
 mod keyring;
 mod publish;
 mod state;
+mod status;
 mod storage;
 mod tree;
 
@@ -28,8 +29,9 @@ use keys::Passphrase;
 pub use error::RepositoryError;
 use error::io;
 use keyring::Keyring;
-pub use publish::{Outcome, RoleStatus, Status};
+pub use publish::Outcome;
 use state::{RoleKey, RoleState, Staged, State};
+pub use status::{RoleStatus, Status};
 use storage::{Disk, Storage};
 
 use crate::metadata::{
