@@ -30,6 +30,10 @@ pub fn install() {
     RECORDER.get_or_init(|| {
         let builder = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+            // Histograms whose names are those of other implementations.
+            .and_then(|builder| {
+                builder.set_buckets_for_metric(Matcher::Suffix("_latency".to_owned()), &SECONDS)
+            })
             .inspect_err(|error| tracing::error!(%error, "metrics buckets"))
             .ok()?;
         let handle = builder

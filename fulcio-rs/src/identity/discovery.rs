@@ -258,6 +258,8 @@ pub(crate) fn client(extra_roots: Option<&str>) -> Result<reqwest::Client, Strin
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     #[test]
@@ -282,5 +284,48 @@ mod tests {
         ] {
             assert!(fetchable(bad).is_err(), "{bad}");
         }
+    }
+
+    /// Answers everything with `body`; says which `Authorization` headers it got.
+    async fn server(
+        body: impl Fn(&str) -> String + Send + Sync + 'static,
+    ) -> (String, Arc<Mutex<Vec<String>>>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (text, noted) = (body(&url), Arc::clone(&seen));
+        let router = axum::Router::new().fallback(move |headers: http::HeaderMap| {
+            let got = headers
+                .get(http::header::AUTHORIZATION)
+                .map_or("", |value| value.to_str().unwrap())
+                .to_owned();
+            noted.lock().unwrap().push(got);
+            std::future::ready(text.clone())
+        });
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (url, seen)
+    }
+
+    #[tokio::test]
+    async fn credentials_go_to_the_issuers_own_origin_only() {
+        let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let (keys, keys_saw) = server(|_| r#"{"keys":[]}"#.to_owned()).await;
+        let discovery =
+            move |own: &str| format!(r#"{{"issuer":"{own}","jwks_uri":"{keys}/keys"}}"#);
+        let (issuer, issuer_saw) = server(discovery).await;
+        let token_file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(token_file.path(), "secret\n").unwrap();
+        let credentials = Credentials {
+            token_file: token_file.path().to_owned(),
+        };
+        let fetcher = Fetcher::new(&issuer, client(None).unwrap(), Some(credentials)).unwrap();
+        let metadata = fetcher.metadata().await.unwrap();
+        fetcher.keys(&metadata).await.unwrap();
+        assert_eq!(*issuer_saw.lock().unwrap(), ["Bearer secret"]);
+        assert_eq!(*keys_saw.lock().unwrap(), [""]);
+        // It rotates: it is read again for every fetch.
+        std::fs::write(token_file.path(), "newer").unwrap();
+        fetcher.metadata().await.unwrap();
+        assert_eq!(issuer_saw.lock().unwrap()[1], "Bearer newer");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::registry::ClaimPath;
+use super::claim_path::ClaimPath;
 use super::{Claims, Extensions, IdentityError, Principal, TokenError};
 
 /// How an `email` issuer is read.

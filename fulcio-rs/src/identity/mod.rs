@@ -6,6 +6,7 @@
 
 mod chainguard;
 mod ci_provider;
+mod claim_path;
 mod claims;
 mod discovery;
 mod email;

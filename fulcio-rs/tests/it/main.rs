@@ -1,5 +1,13 @@
 //! The service over real HTTP, with an identity provider and a transparency log of its own.
 
+// Helpers of tests fail as tests do.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
 mod audit;
 mod certificates;
 mod client;

@@ -393,3 +393,28 @@ async fn without_a_log_the_answer_is_detached_and_empty() {
     assert_eq!(old.status, 201, "{old:?}");
     assert!(!old.headers.contains_key("sct"));
 }
+
+#[tokio::test]
+async fn metrics_have_fulcios_names() {
+    serve::metrics::install();
+    let stack = Stack::start().await;
+    stack
+        .ask_email(&stack.provider.token(&stack.provider.claims()))
+        .await
+        .chain();
+    stack.get("/nowhere").await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/metrics", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, serve::metrics::router()).await });
+    let text = Answer::of(stack.client.get(url)).await.text;
+    let value = |line: &str| -> f64 {
+        let found = text
+            .lines()
+            .find_map(|text| text.strip_prefix(line))
+            .unwrap_or_else(|| panic!("{line}: {text}"));
+        found.trim().parse().unwrap()
+    };
+    assert!(value("fulcio_new_certs ") >= 1.0);
+    assert!(value(r#"fulcio_api_latency_bucket{code="200",method="post",le="+Inf"}"#) >= 1.0);
+    assert!(value(r#"fulcio_api_latency_count{code="404",method="get"}"#) >= 1.0);
+}

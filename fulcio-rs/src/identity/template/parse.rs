@@ -27,7 +27,7 @@ enum Token {
 }
 
 /// How a list of nodes ended.
-enum End {
+enum Stop {
     Input,
     Else,
     ElseIf(Expression),
@@ -38,9 +38,9 @@ enum End {
 pub(super) fn nodes(text: &str) -> Parsed<Vec<Node>> {
     let mut segments = segments(text)?.into_iter();
     match list(&mut segments, 0)? {
-        (nodes, End::Input) => Ok(nodes),
-        (_, End::End) => Err("{{end}} without {{if}}".to_owned()),
-        (_, End::Else | End::ElseIf(_)) => Err("{{else}} without {{if}}".to_owned()),
+        (nodes, Stop::Input) => Ok(nodes),
+        (_, Stop::End) => Err("{{end}} without {{if}}".to_owned()),
+        (_, Stop::Else | Stop::ElseIf(_)) => Err("{{else}} without {{if}}".to_owned()),
     }
 }
 
@@ -173,7 +173,7 @@ fn quoted(after: &str) -> Parsed<(Token, &str)> {
     Err("a string is not closed".to_owned())
 }
 
-fn list(segments: &mut IntoIter<Segment>, depth: usize) -> Parsed<(Vec<Node>, End)> {
+fn list(segments: &mut IntoIter<Segment>, depth: usize) -> Parsed<(Vec<Node>, Stop)> {
     if depth > MAX_DEPTH {
         return Err("nested too deeply".to_owned());
     }
@@ -192,17 +192,17 @@ fn list(segments: &mut IntoIter<Segment>, depth: usize) -> Parsed<(Vec<Node>, En
         };
         let rest = || tokens.iter().skip(1).cloned().collect::<Vec<_>>();
         match keyword {
-            "end" if tokens.len() == 1 => return Ok((nodes, End::End)),
-            "else" if tokens.len() == 1 => return Ok((nodes, End::Else)),
+            "end" if tokens.len() == 1 => return Ok((nodes, Stop::End)),
+            "else" if tokens.len() == 1 => return Ok((nodes, Stop::Else)),
             "else" if tokens.get(1) == Some(&Token::Word("if".to_owned())) => {
                 let condition = expression(tokens.into_iter().skip(2).collect())?;
-                return Ok((nodes, End::ElseIf(condition)));
+                return Ok((nodes, Stop::ElseIf(condition)));
             }
             "if" => nodes.push(conditional(expression(rest())?, segments, depth)?),
             _ => nodes.push(Node::Print(expression(tokens)?)),
         }
     }
-    Ok((nodes, End::Input))
+    Ok((nodes, Stop::Input))
 }
 
 fn conditional(first: Expression, segments: &mut IntoIter<Segment>, depth: usize) -> Parsed<Node> {
@@ -212,16 +212,16 @@ fn conditional(first: Expression, segments: &mut IntoIter<Segment>, depth: usize
         let (body, end) = list(segments, depth + 1)?;
         branches.push((condition, body));
         match end {
-            End::End => return Ok(Node::If(branches, Vec::new())),
-            End::ElseIf(next) => condition = next,
-            End::Else => {
+            Stop::End => return Ok(Node::If(branches, Vec::new())),
+            Stop::ElseIf(next) => condition = next,
+            Stop::Else => {
                 return match list(segments, depth + 1)? {
-                    (otherwise, End::End) => Ok(Node::If(branches, otherwise)),
-                    (_, End::Input) => Err("{{if}} without {{end}}".to_owned()),
-                    (_, End::Else | End::ElseIf(_)) => Err("{{else}} after {{else}}".to_owned()),
+                    (otherwise, Stop::End) => Ok(Node::If(branches, otherwise)),
+                    (_, Stop::Input) => Err("{{if}} without {{end}}".to_owned()),
+                    (_, Stop::Else | Stop::ElseIf(_)) => Err("{{else}} after {{else}}".to_owned()),
                 };
             }
-            End::Input => return Err("{{if}} without {{end}}".to_owned()),
+            Stop::Input => return Err("{{if}} without {{end}}".to_owned()),
         }
     }
 }

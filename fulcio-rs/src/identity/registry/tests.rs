@@ -93,21 +93,3 @@ fn related_hosts_may_be_subject_domains() {
         assert!(Registry::parse(&text).is_ok(), "{url} {domain}");
     }
 }
-
-#[test]
-fn claim_paths_are_read() {
-    let claims = Claims::new(serde_json::from_str(r#"{"a":{"b.c":"x"},"d":"y"}"#).unwrap());
-    assert_eq!(
-        ClaimPath::parse("$.a['b.c']")
-            .unwrap()
-            .text(&claims)
-            .unwrap(),
-        "x"
-    );
-    assert_eq!(ClaimPath::parse("$.d").unwrap().text(&claims).unwrap(), "y");
-    assert!(ClaimPath::parse("$.d.e").unwrap().text(&claims).is_err());
-    assert!(ClaimPath::parse("$.gone").unwrap().text(&claims).is_err());
-    for bad in ["", "$", "$.", "a", "$.a[*]", "$..a", "$.a[?(@.b)]"] {
-        assert!(ClaimPath::parse(bad).is_err(), "{bad}");
-    }
-}

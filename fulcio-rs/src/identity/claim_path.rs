@@ -1,0 +1,80 @@
+//! Paths to claims inside of claims.
+
+use super::{Claims, TokenError};
+
+/// Where in a token a value is: a JSONPath of member names, `$.federated_claims.connector_id`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ClaimPath(Vec<String>);
+
+impl ClaimPath {
+    /// Parses a path.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let refused = || {
+            format!("issuer-claim {text:?}: only paths like `$.a.b` or `$['a']['b']` are supported")
+        };
+        let mut rest = text.strip_prefix('$').ok_or_else(refused)?;
+        let mut names = Vec::new();
+        while !rest.is_empty() {
+            let (name, next) = if let Some(quoted) = rest.strip_prefix("['") {
+                quoted.split_once("']").ok_or_else(refused)?
+            } else {
+                let dotted = rest.strip_prefix('.').ok_or_else(refused)?;
+                dotted.split_at(dotted.find(['.', '[']).unwrap_or(dotted.len()))
+            };
+            if name.is_empty() || name.contains(['*', '?', '\'', '@', '(']) {
+                return Err(refused());
+            }
+            names.push(name.to_owned());
+            rest = next;
+        }
+        if names.is_empty() {
+            Err(refused())
+        } else {
+            Ok(Self(names))
+        }
+    }
+
+    /// The string there; it must not be empty.
+    pub(crate) fn text<'a>(&self, claims: &'a Claims) -> Result<&'a str, TokenError> {
+        let mut names = self.0.iter();
+        let mut value = names.next().and_then(|name| claims.get(name));
+        for name in names {
+            value = value.and_then(|value| value.get(name));
+        }
+        value
+            .and_then(serde_json::Value::as_str)
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| TokenError::Claim {
+                name: "issuer-claim",
+                reason: format!("is not a string at {}", self.0.join(".")),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_of_names_only() {
+        let claims =
+            Claims::new(serde_json::from_str(r#"{"a":{"b.c":"x"},"d":"y","e":""}"#).unwrap());
+        assert_eq!(
+            ClaimPath::parse("$.a['b.c']")
+                .unwrap()
+                .text(&claims)
+                .unwrap(),
+            "x"
+        );
+        assert_eq!(ClaimPath::parse("$.d").unwrap().text(&claims).unwrap(), "y");
+        for missing in ["$.d.e", "$.gone", "$.a", "$.e"] {
+            assert!(
+                ClaimPath::parse(missing).unwrap().text(&claims).is_err(),
+                "{missing}"
+            );
+        }
+        for bad in ["", "$", "$.", "a", "$.a[*]", "$..a", "$.a[?(@.b)]", "$['a'"] {
+            assert!(ClaimPath::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
