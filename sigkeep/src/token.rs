@@ -1,5 +1,6 @@
 //! `sigkeep token`: an identity token of the development issuer.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -7,8 +8,9 @@ use clock::{Clock, SystemClock};
 use serde_json::{Map, Value};
 
 use crate::oidc::{Claims, Email, Shape, TOKEN_LIFETIME, parse_claim};
-use crate::up::layout::{self, State};
+use crate::up::layout::{LayoutError, oidc_key};
 use crate::up::ports::Endpoint;
+use crate::up::state::State;
 use crate::up::{MaterialError, material};
 
 /// Print an identity token of the development issuer
@@ -56,7 +58,7 @@ enum TokenError {
     #[error("--email is missing")]
     NoEmail,
     #[error(transparent)]
-    Layout(#[from] layout::LayoutError),
+    Layout(#[from] LayoutError),
     #[error(transparent)]
     Key(#[from] MaterialError),
     #[error(transparent)]
@@ -74,15 +76,21 @@ pub fn run(arguments: Arguments) -> ExitCode {
     } = arguments;
     let minted = request(email, issuer, claims).and_then(|claims| mint(&data_dir, &claims));
     match minted {
-        Ok((token, base)) if json => {
-            let issuer = issuer.issuer_url(&base);
-            let answer = serde_json::json!({ "token": token, "issuer": issuer, "expires_in": TOKEN_LIFETIME.as_secs() });
-            println!("{answer}");
-            ExitCode::SUCCESS
-        }
-        Ok((token, _)) => {
-            println!("{token}");
-            ExitCode::SUCCESS
+        Ok((token, base)) => {
+            let answer = match json {
+                true => serde_json::json!({
+                    "token": token,
+                    "issuer": issuer.issuer_url(&base),
+                    "expires_in": TOKEN_LIFETIME.as_secs(),
+                })
+                .to_string(),
+                false => token,
+            };
+            // Fails if the reader went away.
+            match writeln!(std::io::stdout(), "{answer}") {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::from(1),
+            }
         }
         Err(error) => {
             eprintln!("error: {error}");
@@ -108,7 +116,7 @@ fn request(
 /// The token, and the base URL of the issuers.
 fn mint(data_dir: &Path, claims: &Claims) -> Result<(String, String), TokenError> {
     let base = State::of(data_dir)?.ports.base(Endpoint::Oidc);
-    let key = material::read_oidc_key(&layout::oidc_key(data_dir))?;
+    let key = material::read_oidc_key(&oidc_key(data_dir))?;
     let token = key.sign(&claims.to_json(&base, SystemClock::default().now_secs()))?;
     Ok((token, base))
 }

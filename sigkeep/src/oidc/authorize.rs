@@ -48,7 +48,7 @@ pub(super) struct Request {
 #[derive(Clone, Debug)]
 enum Target {
     /// A listener on this machine.
-    Loopback(Url),
+    Loopback(Box<Url>),
     /// The page itself.
     Page,
 }
@@ -239,7 +239,7 @@ pub(super) async fn submit(
             "Paste this code into the terminal:",
             Some(&code),
         ),
-        Target::Loopback(url) => redirect(url, &[("code", &code)], state.as_deref()),
+        Target::Loopback(url) => redirect(*url, &[("code", &code)], state.as_deref()),
     }
 }
 
@@ -268,7 +268,7 @@ impl IntoResponse for Refusal {
                 error,
                 description,
             } => redirect(
-                url,
+                *url,
                 &[("error", error), ("error_description", description)],
                 state.as_deref(),
             ),
@@ -295,7 +295,7 @@ fn parse_target(redirect_uri: &str) -> Option<Target> {
         && url.username().is_empty()
         && url.password().is_none()
         && url.fragment().is_none();
-    (local && plain).then_some(Target::Loopback(url))
+    (local && plain).then(|| Target::Loopback(Box::new(url)))
 }
 
 fn redirect(mut url: Url, answer: &[(&str, &str)], state: Option<&str>) -> Response {

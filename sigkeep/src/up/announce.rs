@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::compose::CT_ORIGIN;
-use super::layout::{self, Layout, LayoutError};
+use super::files;
+use super::layout::{Layout, LayoutError};
 use super::ports::{Endpoint, Ports};
 
 /// Base URLs, without trailing slash: `endpoints.json`.
@@ -56,7 +57,7 @@ impl Endpoints {
             reason: error.to_string(),
         })?;
         json.push(b'\n');
-        layout::replace(&path, &json)
+        Ok(files::replace(&path, &json)?)
     }
 
     /// What a person wants to know when `up` is ready. `directory` as they would type it.

@@ -1,25 +1,23 @@
-//! Opening the services and serving them.
+//! Opening the services: each with its own configuration, as it would be by itself. They talk HTTP
+//! with one another, also here.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use clock::SharedClock;
 use keys::{KeyUri, PassphraseError, PassphraseSource};
 use logstore::{SharedStore, StoreError};
-use serve::{Health, Limits, ServeError};
-use tokio::sync::Mutex;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use serve::{Health, Limits};
 use url::Url;
 use wire::trust::{ServiceMaterial, Timestamp};
 
 use super::announce::Endpoints;
-use super::first_entry::FirstEntryError;
-use super::layout::{self, Layout, LayoutError, LogIds, State};
+use super::files::{self, FileError};
+use super::layout::{Layout, LayoutError};
 use super::material::{Authority, LogKey, Material};
-use super::ports::{Bound, Endpoint, Ports};
-use super::{first_entry, issuers, trust};
+use super::ports::Endpoint;
+use super::state::{LogIds, State};
+use super::{issuers, trust};
 use crate::oidc::{self, Issuer, NotLoopback};
 use crate::store;
 
@@ -29,13 +27,7 @@ pub const CT_ORIGIN: &str = "ctlog";
 /// Host of every URL, and so the name in the Rekor log's checkpoints.
 const HOST: &str = "localhost";
 
-/// Time that requests at work get to finish when `up` stops.
-const DRAIN: Duration = Duration::from_secs(5);
-
-/// How often a service that is not ready is asked again.
-const POLL: Duration = Duration::from_millis(10);
-
-/// Why the services do not run.
+/// Why the services could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ComposeError {
     /// A URL.
@@ -44,24 +36,9 @@ pub enum ComposeError {
     /// The issuer would leave loopback.
     #[error(transparent)]
     Oidc(#[from] NotLoopback),
-    /// A server ended.
-    #[error("{service} stopped serving: {reason}")]
-    Ended {
-        /// Which.
-        service: &'static str,
-        /// Why.
-        reason: String,
-    },
-    /// A service does not become ready.
-    #[error("{service} did not become ready within {seconds} s: {reason}")]
-    NotReady {
-        /// Which.
-        service: &'static str,
-        /// How long it was waited for.
-        seconds: u64,
-        /// What it answered last.
-        reason: String,
-    },
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The data directory.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -86,39 +63,13 @@ pub enum ComposeError {
     /// The log service.
     #[error("the logs: {0}")]
     Rekor(#[from] rekor_rs::Error),
-    /// The log's first entry.
-    #[error(transparent)]
-    FirstEntry(#[from] FirstEntryError),
     /// The certificate authority.
     #[error("the certificate authority: {0}")]
     Fulcio(#[from] fulcio_rs::Error),
     /// The timestamp authority.
     #[error("the timestamp authority: {0}")]
     Timestamp(#[from] timestamp_rs::OpenError),
-    /// No HTTP client could be made.
-    #[error("no HTTP client could be made: {0}")]
-    Client(#[from] reqwest::Error),
 }
-
-/// The running services.
-#[derive(Debug)]
-pub struct Stack {
-    ports: Ports,
-    servers: Mutex<Servers>,
-    stop_first: CancellationToken,
-    stop_last: CancellationToken,
-    client: reqwest::Client,
-    store: SharedStore,
-}
-
-/// Those that stop at once, and those that others depend on while they finish their work.
-#[derive(Debug, Default)]
-struct Servers {
-    first: Tasks,
-    last: Tasks,
-}
-
-type Tasks = JoinSet<(Endpoint, Result<(), ServeError>)>;
 
 /// What the services are opened with.
 #[derive(Debug)]
@@ -135,148 +86,20 @@ pub struct Plan<'a> {
     pub clock: SharedClock,
 }
 
-impl Stack {
-    /// Opens every service, serves it, and writes the files that clients need.
-    pub async fn start(plan: Plan<'_>, mut bound: Bound) -> Result<Self, ComposeError> {
-        let mut servers = Servers::default();
-        let (stop_first, stop_last) = (CancellationToken::new(), CancellationToken::new());
-        let opened = plan.open().await?;
-        for (endpoint, router, limits) in opened.routers {
-            let limits = Limits {
-                drain: DRAIN,
-                ..limits
-            };
-            let (tasks, stop) = match endpoint {
-                // The certificate authority needs the CT log and the issuer for what it is working on.
-                Endpoint::Rekor | Endpoint::Oidc => (&mut servers.last, &stop_last),
-                Endpoint::Fulcio | Endpoint::Tsa | Endpoint::Tuf => {
-                    (&mut servers.first, &stop_first)
-                }
-            };
-            for socket in bound.take(endpoint) {
-                let (router, stop) = (router.clone(), stop.clone());
-                tasks.spawn(async move {
-                    (
-                        endpoint,
-                        serve::serve(endpoint.name(), socket, router, None, limits, stop).await,
-                    )
-                });
-            }
-        }
-        let (repository, stop) = (opened.repository, stop_first.clone());
-        servers.first.spawn(async move {
-            tuf_root::refresh::run(repository, stop).await;
-            (Endpoint::Tuf, Ok(()))
-        });
-        Ok(Self {
-            ports: bound.ports,
-            servers: Mutex::new(servers),
-            stop_first,
-            stop_last,
-            client: reqwest::Client::builder()
-                .no_proxy()
-                .timeout(Duration::from_secs(2))
-                .build()?,
-            store: opened.store,
-        })
-    }
-
-    /// Waits until every service says that it can do its job.
-    pub async fn ready(&self, within: Duration) -> Result<(), ComposeError> {
-        let waiting = async {
-            for endpoint in Endpoint::ALL {
-                self.service_ready(endpoint, within).await?;
-            }
-            Ok(())
-        };
-        tokio::select! {
-            done = waiting => done,
-            failure = self.failed() => Err(failure),
-        }
-    }
-
-    async fn service_ready(
-        &self,
-        endpoint: Endpoint,
-        within: Duration,
-    ) -> Result<(), ComposeError> {
-        let url = format!("{}/readyz", self.ports.base(endpoint));
-        let mut reason = "no answer".to_owned();
-        let asking = async {
-            loop {
-                match self.client.get(&url).send().await {
-                    Ok(answer) if answer.status().is_success() => return,
-                    Ok(answer) => {
-                        reason = answer
-                            .text()
-                            .await
-                            .unwrap_or_default()
-                            .chars()
-                            .take(500)
-                            .collect()
-                    }
-                    Err(error) => reason = error.to_string(),
-                }
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        if tokio::time::timeout(within, asking).await.is_ok() {
-            return Ok(());
-        }
-        Err(ComposeError::NotReady {
-            service: endpoint.name(),
-            seconds: within.as_secs(),
-            reason,
-        })
-    }
-
-    /// Makes sure that the Rekor log is not empty.
-    pub async fn first_entry(&self) -> Result<(), ComposeError> {
-        Ok(first_entry::ensure(&self.client, &self.ports.base(Endpoint::Rekor)).await?)
-    }
-
-    /// Waits for a server to end by itself, which it never should.
-    pub async fn failed(&self) -> ComposeError {
-        let mut servers = self.servers.lock().await;
-        let Servers { first, last } = &mut *servers;
-        let ended = tokio::select! {
-            Some(ended) = first.join_next() => ended,
-            Some(ended) = last.join_next() => ended,
-            else => return std::future::pending().await,
-        };
-        let (service, reason) = match ended {
-            Ok((endpoint, Err(error))) => (endpoint.name(), error.to_string()),
-            Ok((endpoint, Ok(()))) => (endpoint.name(), "it was told to".to_owned()),
-            Err(error) => ("a service", error.to_string()),
-        };
-        ComposeError::Ended { service, reason }
-    }
-
-    /// Finishes the requests at work and ends the services: those first that need others.
-    pub async fn stop(self) {
-        let Servers {
-            mut first,
-            mut last,
-        } = self.servers.into_inner();
-        self.stop_first.cancel();
-        while first.join_next().await.is_some() {}
-        self.stop_last.cancel();
-        while last.join_next().await.is_some() {}
-        if let Err(error) = self.store.close().await {
-            tracing::warn!(%error, "the database was not closed; nothing is lost");
-        }
-    }
-}
-
 /// Every service, ready to be served.
-struct Opened {
-    store: SharedStore,
-    routers: Vec<(Endpoint, Router, Limits)>,
-    repository: tuf_root::Repository,
+#[derive(Debug)]
+pub struct Opened {
+    /// The logs' database.
+    pub store: SharedStore,
+    /// The HTTP interfaces, in the order in which they start to answer.
+    pub routers: Vec<(Endpoint, Router, Limits)>,
+    /// The trust root, to be kept fresh.
+    pub repository: tuf_root::Repository,
 }
 
 impl Plan<'_> {
-    async fn open(self) -> Result<Opened, ComposeError> {
+    /// Opens every service and writes the files that clients need.
+    pub async fn open(self) -> Result<Opened, ComposeError> {
         let endpoints = Endpoints::on(&self.state.ports);
         let services = trust::services(self.state, &self.material, &endpoints)?;
         // Deriving the key of each encrypted file takes tens of milliseconds: side by side.
@@ -286,7 +109,7 @@ impl Plan<'_> {
             self.open_timestamp(),
             self.open_repository(&services),
         )?;
-        let root = layout::read(&repository.first_root_json())?;
+        let root = files::read(&repository.first_root_json())?;
         trust::write_files(self.layout, &services, &self.material, &endpoints, &root)?;
 
         let Self {
@@ -339,7 +162,7 @@ impl Plan<'_> {
             .to_pem()
             .pop()
             .unwrap_or_default();
-        layout::replace(&roots, root.as_bytes())?;
+        files::replace(&roots, root.as_bytes())?;
 
         let LogIds { rekor, ct } = self.state.logs;
         let log = |id, kind, origin: Option<&str>, key: &LogKey| rekor_rs::LogConfig {
@@ -368,8 +191,8 @@ impl Plan<'_> {
 
     async fn open_fulcio(&self, endpoints: &Endpoints) -> Result<fulcio_rs::Service, ComposeError> {
         let path = self.layout.fulcio_config();
-        if layout::read_optional(&path)?.is_none() {
-            layout::create(&path, issuers::configuration(&self.state.ports).as_bytes())?;
+        if files::read_optional(&path)?.is_none() {
+            files::create(&path, issuers::configuration(&self.state.ports).as_bytes())?;
         }
         let Authority {
             key, chain_file, ..

@@ -1,4 +1,4 @@
-//! The data directory: what is where, who may use it, and how files appear in it.
+//! The data directory: what is where, and who may use it.
 //!
 //! ```text
 //! DIR/                     0700
@@ -15,21 +15,15 @@
 //!   endpoints.json         there while every service answers
 //! ```
 //!
-//! Every file that matters is written beside its name, synced, and then given its name, which must
-//! be free ([`create`]) or is replaced in one step ([`replace`]). A crash leaves the old content or
-//! the new one, and possibly a `.new` file that the next attempt overwrites.
+//! How files appear in it: [`super::files`].
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use super::ports::Ports;
-
-/// Layout of the directory that this program reads and writes.
-const VERSION: u32 = 1;
+use super::files::{self, FileError, io_at};
+use super::state::State;
 
 /// The data directory, held against other processes.
 #[derive(Debug)]
@@ -38,55 +32,12 @@ pub struct Layout {
     _lock: File,
 }
 
-/// What is remembered between two runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct State {
-    version: u32,
-    /// When the directory was made, in ms since the Unix epoch. Trust material is valid from then.
-    pub created_ms: u64,
-    /// Where the logs are.
-    pub store: StoreKind,
-    /// The ids of the logs. Chosen before the logs are made: should the database be exchanged for
-    /// an empty one, the logs made in it would have the same ids, and the guards would refuse them.
-    pub logs: LogIds,
-    /// The ports that URLs inside signed trust material name.
-    pub ports: Ports,
-    /// Whether everything was created. From then on a missing file is a loss, not a beginning.
-    pub complete: bool,
-}
-
-/// Ids of the logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LogIds {
-    /// The Rekor v1 log: its tree id.
-    pub rekor: i64,
-    /// The CT log.
-    pub ct: i64,
-}
-
-/// Where the logs are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StoreKind {
-    /// In the directory.
-    Sqlite,
-    /// In the database that `--database` names.
-    Postgres,
-}
-
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutError {
     /// Reading or writing failed.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Another process uses the directory.
     #[error(
         "{path} is already in use by another `sigkeep up` (process {pid}); stop it, or choose another --data-dir"
@@ -177,7 +128,7 @@ impl Layout {
             path: path.clone(),
             reason: error.to_string(),
         })?;
-        replace(&path, &text)
+        Ok(files::replace(&path, &text)?)
     }
 
     /// In a complete directory, `path` must be there.
@@ -187,10 +138,7 @@ impl Layout {
                 path: path.to_owned(),
             }),
             Ok(_) => Ok(()),
-            Err(source) => Err(LayoutError::Io {
-                path: path.to_owned(),
-                source,
-            }),
+            Err(source) => Err(io_at(path)(source).into()),
         }
     }
 
@@ -271,69 +219,6 @@ impl Layout {
     }
 }
 
-impl State {
-    /// The state of a new directory.
-    #[must_use]
-    pub fn new(created_ms: u64, store: StoreKind, logs: LogIds, ports: Ports) -> Self {
-        Self {
-            version: VERSION,
-            created_ms,
-            store,
-            logs,
-            ports,
-            complete: false,
-        }
-    }
-
-    /// The state of the data directory at `root`, without taking it.
-    pub fn of(root: &Path) -> Result<Self, LayoutError> {
-        Self::read(&root.join("state.json"))?.ok_or_else(|| LayoutError::NotCreated {
-            path: root.to_owned(),
-        })
-    }
-
-    fn read(path: &Path) -> Result<Option<Self>, LayoutError> {
-        let Some(text) = read_optional(path)? else {
-            return Ok(None);
-        };
-        let refuse = |reason: String| LayoutError::State {
-            path: path.to_owned(),
-            reason,
-        };
-        let version: Version =
-            serde_json::from_slice(&text).map_err(|error| refuse(error.to_string()))?;
-        if version.version != VERSION {
-            return Err(refuse(format!(
-                "the directory has version {}, and this program works with version {VERSION}; use the program that made it",
-                version.version
-            )));
-        }
-        serde_json::from_slice(&text)
-            .map(Some)
-            .map_err(|error| refuse(error.to_string()))
-    }
-}
-
-#[derive(Deserialize)]
-struct Version {
-    version: u32,
-}
-
-impl LogIds {
-    /// Random ids: positive, and with as many digits as Rekor's usual tree ids.
-    pub fn random() -> Result<Self, aws_lc_rs::error::Unspecified> {
-        let id = || -> Result<i64, aws_lc_rs::error::Unspecified> {
-            let mut bytes = [0; 8];
-            aws_lc_rs::rand::fill(&mut bytes)?;
-            Ok((i64::from_be_bytes(bytes) & ((1 << 60) - 1)) | (1 << 60))
-        };
-        Ok(Self {
-            rekor: id()?,
-            ct: id()?,
-        })
-    }
-}
-
 /// Takes the lock, which the operating system releases when the process ends, however it ends.
 fn lock(root: &Path) -> Result<File, LayoutError> {
     let path = root.join("lock");
@@ -355,7 +240,7 @@ fn lock(root: &Path) -> Result<File, LayoutError> {
                 pid: pid.trim().to_owned(),
             });
         }
-        Err(TryLockError::Error(source)) => return Err(LayoutError::Io { path, source }),
+        Err(TryLockError::Error(source)) => return Err(FileError { path, source }.into()),
     }
     file.set_len(0)
         .and_then(|()| file.rewind())
@@ -387,93 +272,6 @@ fn is_fresh(root: &Path) -> Result<bool, LayoutError> {
 #[must_use]
 pub fn oidc_key(root: &Path) -> PathBuf {
     root.join("keys/oidc.pem")
-}
-
-/// The content of a file.
-pub fn read(path: &Path) -> Result<Vec<u8>, LayoutError> {
-    fs::read(path).map_err(io_at(path))
-}
-
-/// The content of a file that may not exist.
-pub fn read_optional(path: &Path) -> Result<Option<Vec<u8>>, LayoutError> {
-    match fs::read(path) {
-        Ok(content) => Ok(Some(content)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(LayoutError::Io {
-            path: path.to_owned(),
-            source,
-        }),
-    }
-}
-
-/// Writes a file that must not exist yet (mode 0600). It appears whole or not at all.
-pub fn create(path: &Path, content: &[u8]) -> Result<(), LayoutError> {
-    let new = write_beside(path, content)?;
-    claim(&new, path)
-}
-
-/// Writes a file (mode 0600), replacing the one of that name in one step.
-pub fn replace(path: &Path, content: &[u8]) -> Result<(), LayoutError> {
-    let new = write_beside(path, content)?;
-    fs::rename(&new, path).map_err(io_at(path))?;
-    sync_parent(path)
-}
-
-/// Removes a file if it is there.
-pub fn remove(path: &Path) -> Result<(), LayoutError> {
-    match fs::remove_file(path) {
-        Ok(()) => sync_parent(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(LayoutError::Io {
-            path: path.to_owned(),
-            source,
-        }),
-    }
-}
-
-/// Gives the finished file `new` the name `path`, which must be free.
-///
-/// A hard link and not a rename: a rename would silently replace what is there.
-fn claim(new: &Path, path: &Path) -> Result<(), LayoutError> {
-    fs::hard_link(new, path).map_err(io_at(path))?;
-    fs::remove_file(new).map_err(io_at(new))?;
-    sync_parent(path)
-}
-
-/// The name under which `path` is prepared.
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    PathBuf::from(name)
-}
-
-fn write_beside(path: &Path, content: &[u8]) -> Result<PathBuf, LayoutError> {
-    let new = beside(path);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)
-        .map_err(io_at(&new))?;
-    file.write_all(content)
-        .and_then(|()| file.sync_all())
-        .map_err(io_at(&new))?;
-    Ok(new)
-}
-
-fn sync_parent(path: &Path) -> Result<(), LayoutError> {
-    let Some(parent) = path.parent() else {
-        return Ok(());
-    };
-    File::open(parent)
-        .and_then(|directory| directory.sync_all())
-        .map_err(io_at(parent))
-}
-
-fn io_at(path: &Path) -> impl FnOnce(io::Error) -> LayoutError + use<> {
-    let path = path.to_owned();
-    move |source| LayoutError::Io { path, source }
 }
 
 #[cfg(test)]
@@ -519,48 +317,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let layout = Layout::open(directory.path()).unwrap();
-        create(&layout.passphrase(), b"secret").unwrap();
+        files::create(&layout.passphrase(), b"secret").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(layout.root()), 0o700);
         assert_eq!(mode(&layout.keys()), 0o700);
         assert_eq!(mode(&layout.passphrase()), 0o600);
-    }
-
-    #[test]
-    fn create_never_replaces_and_replace_does() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("file");
-        create(&path, b"one").unwrap();
-        assert!(create(&path, b"two").is_err());
-        assert_eq!(fs::read(&path).unwrap(), b"one");
-        replace(&path, b"three").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"three");
-    }
-
-    #[test]
-    fn the_state_is_read_back_and_other_versions_are_refused() {
-        let directory = tempfile::tempdir().unwrap();
-        let layout = Layout::open(directory.path()).unwrap();
-        assert_eq!(layout.state().unwrap(), None);
-        let state = State::new(
-            7,
-            StoreKind::Sqlite,
-            LogIds { rekor: 1, ct: 2 },
-            Ports::DEFAULT,
-        );
-        layout.save(&state).unwrap();
-        assert_eq!(layout.state().unwrap(), Some(state));
-        replace(
-            &directory.path().join("state.json"),
-            br#"{"version":2,"future":true}"#,
-        )
-        .unwrap();
-        assert!(
-            layout
-                .state()
-                .unwrap_err()
-                .to_string()
-                .contains("version 2")
-        );
     }
 }

@@ -13,7 +13,9 @@ use pki::authority::{AuthorityError, Issuer, Purpose, Role, Template, prepare};
 use pki::chain::{Chain, ChainError};
 use pki::name::Subject;
 
-use super::layout::{self, Layout, LayoutError, State};
+use super::files::{self, FileError};
+use super::layout::{Layout, LayoutError};
+use super::state::State;
 use crate::oidc::{IssuerKey, IssuerKeyError};
 
 /// Every certificate and log is valid from this long before the directory was made, so that
@@ -73,6 +75,9 @@ pub struct LogKey {
 #[derive(Debug, thiserror::Error)]
 pub enum MaterialError {
     /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The data directory.
     #[error(transparent)]
     Layout(#[from] LayoutError),
     /// A key.
@@ -157,10 +162,7 @@ fn exists(path: &Path, complete: bool) -> Result<bool, LayoutError> {
             path: path.to_owned(),
         }),
         Ok(there) => Ok(there),
-        Err(source) => Err(LayoutError::Io {
-            path: path.to_owned(),
-            source,
-        }),
+        Err(source) => Err(files::io_at(path)(source).into()),
     }
 }
 
@@ -178,10 +180,10 @@ impl Maker<'_> {
     fn oidc(&self) -> Result<IssuerKey, MaterialError> {
         let path = self.layout.oidc_key();
         if exists(&path, self.complete)? {
-            return Ok(read_oidc_key(&path)?);
+            return read_oidc_key(&path);
         }
         let key = IssuerKey::generate()?;
-        layout::create(&path, key.to_pkcs8_pem().as_bytes())?;
+        files::create(&path, key.to_pkcs8_pem().as_bytes())?;
         Ok(key)
     }
 
@@ -209,9 +211,9 @@ impl Maker<'_> {
             .await?;
             let chain = Chain::from_der(vec![issued, root])
                 .map_err(|source| chain_error(&chain_file, source))?;
-            layout::create(&chain_file, chain.to_pem().concat().as_bytes())?;
+            files::create(&chain_file, chain.to_pem().concat().as_bytes())?;
         }
-        let pem = layout::read(&chain_file)?;
+        let pem = files::read(&chain_file)?;
         let chain = Chain::from_pem(&String::from_utf8_lossy(&pem))
             .map_err(|source| chain_error(&chain_file, source))?;
         Ok(Authority {
@@ -227,9 +229,9 @@ impl Maker<'_> {
         exists(&key, self.complete)?;
         if !exists(&public_file, self.complete)? {
             let signer = self.signer(&key)?;
-            layout::create(&public_file, signer.public_key().to_pem().as_bytes())?;
+            files::create(&public_file, signer.public_key().to_pem().as_bytes())?;
         }
-        let pem = layout::read(&public_file)?;
+        let pem = files::read(&public_file)?;
         let public =
             crypto::PublicKey::from_pem(&String::from_utf8_lossy(&pem)).map_err(|source| {
                 MaterialError::Public {
@@ -273,7 +275,7 @@ impl Maker<'_> {
 
 /// The development issuer's key in `path`.
 pub fn read_oidc_key(path: &Path) -> Result<IssuerKey, MaterialError> {
-    let pem = zeroize::Zeroizing::new(layout::read(path)?);
+    let pem = zeroize::Zeroizing::new(files::read(path)?);
     Ok(IssuerKey::from_pkcs8_pem(
         std::str::from_utf8(&pem).unwrap_or_default(),
     )?)
@@ -301,8 +303,8 @@ fn chain_error(path: &Path, source: ChainError) -> MaterialError {
 mod tests {
     use std::fs;
 
-    use super::super::layout::{LogIds, StoreKind};
     use super::super::ports::Ports;
+    use super::super::state::{LogIds, StoreKind};
     use super::*;
 
     fn state() -> State {

@@ -6,11 +6,14 @@
 
 mod announce;
 pub mod compose;
+pub mod files;
 pub mod first_entry;
 pub mod issuers;
 pub mod layout;
 pub mod material;
 pub mod ports;
+pub mod servers;
+pub mod state;
 pub mod trust;
 
 use std::io::Write;
@@ -25,10 +28,13 @@ use tokio_util::sync::CancellationToken;
 pub use announce::Endpoints;
 pub use material::MaterialError;
 
-use compose::{ComposeError, Plan, Stack};
-use layout::{Layout, LayoutError, LogIds, State, StoreKind};
+use compose::{ComposeError, Plan};
+use files::FileError;
+use layout::{Layout, LayoutError};
 use material::Material;
 use ports::{Bound, Loopback, OffLoopback, PortError, Ports};
+use servers::{Servers, ServersError};
+use state::{LogIds, State, StoreKind};
 
 /// Run everything in one process, for development and tests
 ///
@@ -72,6 +78,9 @@ pub enum UpError {
     /// An address that others can reach.
     #[error(transparent)]
     OffLoopback(#[from] OffLoopback),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The data directory.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -84,9 +93,12 @@ pub enum UpError {
     /// Keys and certificates.
     #[error(transparent)]
     Material(#[from] MaterialError),
-    /// A service.
+    /// A service could not be opened.
     #[error(transparent)]
     Compose(#[from] ComposeError),
+    /// A service does not run.
+    #[error(transparent)]
+    Servers(#[from] ServersError),
     /// The operating system gives no random numbers.
     #[error("the system's random number generator failed")]
     NoRandomness,
@@ -100,12 +112,16 @@ impl UpError {
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::OffLoopback(_) | Self::Layout(_) | Self::Port(_) | Self::OtherStore(_) => {
-                ExitCode::from(2)
-            }
-            Self::Material(_) | Self::Compose(_) | Self::NoRandomness | Self::Signals(_) => {
-                ExitCode::from(1)
-            }
+            Self::OffLoopback(_)
+            | Self::File(_)
+            | Self::Layout(_)
+            | Self::Port(_)
+            | Self::OtherStore(_) => ExitCode::from(2),
+            Self::Material(_)
+            | Self::Compose(_)
+            | Self::Servers(_)
+            | Self::NoRandomness
+            | Self::Signals(_) => ExitCode::from(1),
         }
     }
 }
@@ -121,7 +137,7 @@ pub async fn run(arguments: Arguments) -> Result<(), UpError> {
         .unwrap_or_default();
     let layout = Layout::open(&arguments.data_dir)?;
     // A process that was killed could not remove it.
-    layout::remove(&layout.endpoints())?;
+    files::remove(&layout.endpoints())?;
 
     let store = match &arguments.database {
         None => StoreKind::Sqlite,
@@ -163,9 +179,9 @@ pub async fn run(arguments: Arguments) -> Result<(), UpError> {
         database,
         clock,
     };
-    let stack = Stack::start(plan, bound).await?;
+    let servers = Servers::start(plan.open().await?, bound)?;
     let ended = operate(
-        &stack,
+        &servers,
         &layout,
         &mut state,
         &arguments.data_dir,
@@ -174,15 +190,15 @@ pub async fn run(arguments: Arguments) -> Result<(), UpError> {
     )
     .await;
     // First of all: nobody should find services that are going away.
-    let removed = layout::remove(&layout.endpoints());
-    stack.stop().await;
+    let removed = files::remove(&layout.endpoints());
+    servers.stop().await;
     ended?;
     Ok(removed?)
 }
 
 /// From the first service that answers to the signal to stop.
 async fn operate(
-    stack: &Stack,
+    servers: &Servers,
     layout: &Layout,
     state: &mut State,
     directory: &std::path::Path,
@@ -190,10 +206,9 @@ async fn operate(
     stop: &CancellationToken,
 ) -> Result<(), UpError> {
     tokio::select! {
-        ready = stack.ready(READY_WITHIN) => ready?,
+        ready = servers.ready(READY_WITHIN) => ready?,
         () = stop.cancelled() => return Ok(()),
     }
-    stack.first_entry().await?;
     if !state.complete {
         state.complete = true;
         layout.save(state)?;
@@ -207,7 +222,7 @@ async fn operate(
         endpoints.screen(directory, begun.elapsed())
     );
     tokio::select! {
-        failure = stack.failed() => Err(failure.into()),
+        failure = servers.failed() => Err(failure.into()),
         () = stop.cancelled() => Ok(()),
     }
 }

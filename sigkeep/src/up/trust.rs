@@ -10,8 +10,10 @@ use wire::trust::{
 };
 
 use super::announce::{Endpoints, shell_word};
-use super::layout::{self, Layout, LayoutError, State};
+use super::files::{self, FileError};
+use super::layout::Layout;
 use super::material::{Authority, BACKDATE, LogKey, Material};
+use super::state::State;
 
 /// Names this deployment apart from others in a client's signing config.
 const OPERATOR: &str = "localhost";
@@ -21,7 +23,7 @@ const OPERATOR: &str = "localhost";
 pub enum TrustFilesError {
     /// A file.
     #[error(transparent)]
-    Layout(#[from] LayoutError),
+    File(#[from] FileError),
     /// A document that clients would refuse.
     #[error("trust material: {0}")]
     Refused(#[from] TrustError),
@@ -78,7 +80,7 @@ pub fn write_files(
 ) -> Result<(), TrustFilesError> {
     let trusted_root = services.trusted_root()?;
     let signing_config = services.signing_config()?;
-    let write = |name: &str, content: &[u8]| layout::replace(&layout.trust().join(name), content);
+    let write = |name: &str, content: &[u8]| files::replace(&layout.trust().join(name), content);
     write("root.json", root)?;
     write("trusted_root.json", trusted_root.to_json().as_bytes())?;
     write(

@@ -1,4 +1,11 @@
 //! The development issuer over HTTP, and `sigkeep up` as a process.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy takes only the test functions themselves for tests"
+)]
+
 mod issuer;
 mod process;
