@@ -24,6 +24,7 @@ mod token;
 mod tree;
 mod uri;
 mod username;
+mod workflow;
 
 use std::collections::HashMap;
 use std::sync::Arc;

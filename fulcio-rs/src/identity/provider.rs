@@ -32,7 +32,7 @@ impl Default for Refresh {
         Self {
             interval: Duration::from_secs(30),
             max_age: Duration::from_secs(3600),
-            after_failure: Duration::from_secs(2),
+            after_failure: Duration::from_millis(500),
         }
     }
 }

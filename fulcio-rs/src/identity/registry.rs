@@ -12,6 +12,7 @@ use super::file::{File, FileError};
 use super::pattern::Pattern;
 use super::spiffe::TrustDomain;
 use super::uri::SubjectDomain;
+use super::workflow::{System, Workflow};
 use super::{Claims, IdentityError, Principal, SyntaxError};
 use super::{chainguard, kubernetes, username};
 
@@ -64,6 +65,7 @@ enum Kind {
     Kubernetes,
     Chainguard,
     CiProvider(Arc<Templates>),
+    Workflow(Workflow),
 }
 
 impl IssuerType {
@@ -78,6 +80,10 @@ impl IssuerType {
             Kind::Kubernetes => "kubernetes",
             Kind::Chainguard => "chainguard-identity",
             Kind::CiProvider(_) => "ci-provider",
+            Kind::Workflow(ref workflow) => match workflow.system {
+                System::GitHub => "github-workflow",
+                System::GitLab => "gitlab-pipeline",
+            },
         }
     }
 }
@@ -180,6 +186,7 @@ impl Issuer {
             Kind::Kubernetes => kubernetes::principal(issuer, claims),
             Kind::Chainguard => chainguard::principal(issuer, claims),
             Kind::CiProvider(templates) => templates.principal(issuer, claims),
+            Kind::Workflow(workflow) => workflow.principal(issuer, claims),
         }
     }
 }

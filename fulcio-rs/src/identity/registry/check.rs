@@ -12,6 +12,7 @@ use crate::identity::file::RawIssuer;
 use crate::identity::pattern::Pattern;
 use crate::identity::spiffe::TrustDomain;
 use crate::identity::uri::SubjectDomain;
+use crate::identity::workflow::{System, Workflow};
 
 /// Checks the entry of the issuer `url`; errors say what is wrong and what to do.
 pub(super) fn check(
@@ -169,15 +170,22 @@ fn kind(
                 format!("ci-provider {name:?} is not in `ci-issuer-metadata`: add its templates there")
             })
         }
-        "github-workflow" | "gitlab-pipeline" | "codefresh-workflow" | "buildkite-job" => {
-            Err(format!(
-                "type {kind} is not supported: use `type: ci-provider` with `ci-provider: {kind}` and its templates in `ci-issuer-metadata`"
-            ))
-        }
+        "github-workflow" => workflow(System::GitHub),
+        "gitlab-pipeline" => workflow(System::GitLab),
+        "codefresh-workflow" | "buildkite-job" => Err(format!(
+            "type {kind} is not supported: use `type: ci-provider` with `ci-provider: {kind}` and its templates in `ci-issuer-metadata`"
+        )),
         other => Err(format!(
             "type {other:?} is not known: use email, uri, username, spiffe, kubernetes, chainguard-identity or ci-provider"
         )),
     }
+}
+
+fn workflow(system: System) -> Result<Kind, String> {
+    Workflow::new(system)
+        .map_err(|error| error.to_string())?
+        .map(Kind::Workflow)
+        .ok_or_else(|| "its templates are missing".to_owned())
 }
 
 fn scheme_and_host(url: &str) -> Result<(String, String), String> {
