@@ -176,23 +176,22 @@ impl<F: Format> Log<F> {
         let view = placed.view;
         let head = view.head();
         let unavailable = |error: StoreError| AppendError::Unavailable(error.to_string());
-        let leaf_hash = match placed.leaf_hash {
-            Some(leaf_hash) => leaf_hash,
-            None => self
-                .shared
-                .tiles
-                .leaf(&view, placed.index)
-                .await
-                .map_err(unavailable)?,
-        };
         let plan = tlog::inclusion(placed.index, head.size)
             .ok_or_else(|| AppendError::Unavailable("an entry beyond its own head".to_owned()))?;
-        let proof = self
-            .shared
-            .tiles
-            .prove(&view, head.size, &plan)
-            .await
-            .map_err(unavailable)?;
+        let (leaf_hash, proof) = match placed.leaf_hash {
+            Some(leaf_hash) => (leaf_hash, view.prove_new(&plan)),
+            None => {
+                let leaf_hash = self.shared.tiles.leaf(&view, placed.index).await;
+                (leaf_hash.map_err(unavailable)?, None)
+            }
+        };
+        let proof = match proof {
+            Some(proof) => proof,
+            None => {
+                let proof = self.shared.tiles.prove(&view, head.size, &plan).await;
+                proof.map_err(unavailable)?
+            }
+        };
         // A proof that does not verify must not leave: it means that stored tiles are damaged.
         tlog::verify_inclusion(placed.index, head.size, &leaf_hash, &proof, &head.root).map_err(
             |error| {

@@ -48,7 +48,7 @@ pub(crate) struct Placed {
     pub(crate) index: u64,
     pub(crate) timestamp_ms: u64,
     pub(crate) duplicate: bool,
-    /// `None`: to be looked up.
+    /// Of a new entry; `None` for one that has to be looked up.
     pub(crate) leaf_hash: Option<Hash>,
     pub(crate) view: Arc<View>,
 }
@@ -297,11 +297,8 @@ impl<F: Format> Sequencer<F> {
             tiles,
             head: state::to_store(&signed),
         });
-        let view = Arc::new(View {
-            signed: Arc::new(signed),
-            edge,
-            filled: view_tiles,
-        });
+        let before = &self.state.view().edge;
+        let view = Arc::new(View::grown(before, signed, edge, view_tiles));
 
         match self.commit(batch, &update, &assigned).await {
             Ok(Outcome::Committed) => {

@@ -111,11 +111,7 @@ impl State {
                 signed: head.signed,
             }
         };
-        let view = Arc::new(View {
-            signed: Arc::new(signed),
-            edge,
-            filled: HashMap::new(),
-        });
+        let view = Arc::new(View::found(signed, edge));
         let mut state = Self { view, guard, key };
         state.write_guard(record).await?;
         Ok(state)
@@ -165,15 +161,11 @@ impl State {
             root: head.root,
             timestamp_ms: head.timestamp_ms,
         };
-        let signed = Arc::new(SignedHead {
+        let signed = SignedHead {
             head: tree,
             signed: head.signed,
-        });
-        self.view = Arc::new(View {
-            signed,
-            edge,
-            filled: HashMap::new(),
-        });
+        };
+        self.view = Arc::new(View::found(signed, edge));
         Ok(true)
     }
 

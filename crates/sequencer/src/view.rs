@@ -1,10 +1,10 @@
 //! One committed state of a tree, and proofs from it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use logstore::{Batch, LogId, SharedStore, StoreError};
-use tlog::{Edge, Hash, Plan, TILE_WIDTH, TileId};
+use tlog::{Edge, Hash, Memo, Plan, TILE_WIDTH, TileId};
 
 use crate::{SignedHead, TreeHead};
 
@@ -21,9 +21,51 @@ pub(crate) struct View {
     pub(crate) signed: Arc<SignedHead>,
     pub(crate) edge: Edge,
     pub(crate) filled: HashMap<TileId, Tile>,
+    /// What the proofs of the batch share. Never used for other entries: it would grow with them.
+    memo: Mutex<Memo>,
 }
 
 impl View {
+    /// A state that was found in the store.
+    pub(crate) fn found(signed: SignedHead, edge: Edge) -> Self {
+        Self {
+            signed: Arc::new(signed),
+            edge,
+            filled: HashMap::new(),
+            memo: Mutex::default(),
+        }
+    }
+
+    /// A state that a batch leads to, from the tree that ends in the edge `before`.
+    pub(crate) fn grown(
+        before: &Edge,
+        signed: SignedHead,
+        edge: Edge,
+        filled: HashMap<TileId, Tile>,
+    ) -> Self {
+        let mut memo = Memo::default();
+        memo.learn(before);
+        memo.learn(&edge);
+        Self {
+            signed: Arc::new(signed),
+            edge,
+            filled,
+            memo: Mutex::new(memo),
+        }
+    }
+
+    /// Carries out a plan for an entry of the batch that led to this view, from memory alone;
+    /// `None` if it is another entry's.
+    pub(crate) fn prove_new(&self, plan: &Plan) -> Option<Vec<Hash>> {
+        let mut memo = self.memo.lock().unwrap_or_else(PoisonError::into_inner);
+        plan.evaluate_with(&mut memo, |id| {
+            self.edge
+                .tile(id)
+                .or_else(|| self.filled.get(&id).map(AsRef::as_ref))
+        })
+        .ok()
+    }
+
     pub(crate) fn head(&self) -> &TreeHead {
         &self.signed.head
     }
