@@ -51,28 +51,10 @@ pub(super) fn verify<'a>(
     signed: &Signed<'a>,
     keys: &[Vec<u8>],
 ) -> Result<VerifiedEnvelope<'a>, EntryError> {
-    if signed.signatures.len() > MAX_SIGNATURES || keys.len() > MAX_SIGNATURES {
-        return Err(EntryError::Invalid(format!(
-            "more than {MAX_SIGNATURES} signatures or verifiers"
-        )));
+    if keys.len() > MAX_SIGNATURES {
+        return Err(too_many());
     }
-    let undecodable = || {
-        EntryError::invalid(
-            "could not verify envelope: unable to base64 decode payload (is payload in the right format?)",
-        )
-    };
-    let payload = decode(signed.payload).ok_or_else(undecodable)?;
-    let signatures = signed
-        .signatures
-        .iter()
-        .map(|text| {
-            decode(text)
-                .map(|bytes| (*text, bytes))
-                .ok_or_else(undecodable)
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let message = Message::new(signed.payload_type, &payload);
-
+    let decoded = Decoded::new(signed)?;
     let mut open: Vec<&str> = signed.signatures.clone();
     open.sort_unstable();
     open.dedup();
@@ -84,27 +66,84 @@ pub(super) fn verify<'a>(
         let verifier = Verifier::parse(pem).map_err(|error| {
             EntryError::Invalid(format!("could not parse public key as x509: {error}"))
         })?;
-        let accepted = signatures
-            .iter()
-            .find(|(_, signature)| message.is_signed_by(verifier.key(), signature));
-        let Some((signature, _)) = accepted else {
-            return Err(EntryError::invalid(
-                "could not verify envelope: accepted signatures do not match threshold, Found: 0, Expected 1",
-            ));
-        };
-        open.retain(|other| other != signature);
+        let signature = decoded.signature_of(&verifier)?;
+        open.retain(|other| *other != signature);
         // A later key for the same signature replaces the earlier one.
-        matched.retain(|other| other.signature != *signature);
+        matched.retain(|other| other.signature != signature);
         matched.push(Matched {
             signature,
             verifier,
         });
     }
     match open.is_empty() {
-        true => Ok(VerifiedEnvelope { payload, matched }),
+        true => Ok(VerifiedEnvelope {
+            payload: decoded.payload,
+            matched,
+        }),
         false => Err(EntryError::invalid(
             "all signatures must have a key that verifies it",
         )),
+    }
+}
+
+/// Verifies that one of the signatures is by `verifier`; returns the payload.
+pub(super) fn verify_one(signed: &Signed<'_>, verifier: &Verifier) -> Result<Vec<u8>, EntryError> {
+    let decoded = Decoded::new(signed)?;
+    decoded.signature_of(verifier)?;
+    Ok(decoded.payload)
+}
+
+fn too_many() -> EntryError {
+    EntryError::Invalid(format!(
+        "more than {MAX_SIGNATURES} signatures or verifiers"
+    ))
+}
+
+/// An envelope out of its base64.
+struct Decoded<'a> {
+    payload: Vec<u8>,
+    signatures: Vec<(&'a str, Vec<u8>)>,
+    message: Message,
+}
+
+impl<'a> Decoded<'a> {
+    fn new(signed: &Signed<'a>) -> Result<Self, EntryError> {
+        if signed.signatures.len() > MAX_SIGNATURES {
+            return Err(too_many());
+        }
+        let undecodable = || {
+            EntryError::invalid(
+                "could not verify envelope: unable to base64 decode payload (is payload in the right format?)",
+            )
+        };
+        let payload = decode(signed.payload).ok_or_else(undecodable)?;
+        let signatures = signed
+            .signatures
+            .iter()
+            .map(|text| {
+                let signature = decode(text).ok_or_else(undecodable)?;
+                Ok((*text, signature))
+            })
+            .collect::<Result<Vec<_>, EntryError>>()?;
+        let message = Message::new(signed.payload_type, &payload);
+        Ok(Self {
+            payload,
+            signatures,
+            message,
+        })
+    }
+
+    /// The first signature by a key.
+    fn signature_of(&self, verifier: &Verifier) -> Result<&'a str, EntryError> {
+        let found = self
+            .signatures
+            .iter()
+            .find(|(_, signature)| self.message.is_signed_by(verifier.key(), signature));
+        found.map(|(text, _)| *text).ok_or_else(|| {
+            EntryError::invalid(
+                "could not verify envelope: accepted signatures do not match threshold, Found: 0, Expected 1",
+            )
+        })
     }
 }
 

@@ -35,23 +35,29 @@ const KINDS: &[Kind] = &[
     Kind {
         name: wire::rekor::dsse::KIND,
         versions: &[Version {
-            number: "0.0.1",
+            number: wire::rekor::dsse::VERSION,
             verify: dsse::verify,
         }],
     },
     Kind {
         name: wire::rekor::hashedrekord::KIND,
         versions: &[Version {
-            number: "0.0.1",
+            number: wire::rekor::hashedrekord::VERSION,
             verify: hashedrekord::verify,
         }],
     },
     Kind {
         name: wire::rekor::intoto::KIND,
-        versions: &[Version {
-            number: "0.0.2",
-            verify: intoto::verify,
-        }],
+        versions: &[
+            Version {
+                number: wire::rekor::intoto::v0_0_1::VERSION,
+                verify: intoto::v0_0_1::verify,
+            },
+            Version {
+                number: wire::rekor::intoto::v0_0_2::VERSION,
+                verify: intoto::v0_0_2::verify,
+            },
+        ],
     },
 ];
 
@@ -60,7 +66,6 @@ const KNOWN_ELSEWHERE: &[(&str, &str)] = &[
     ("alpine", "0.0.1"),
     ("cose", "0.0.1"),
     ("helm", "0.0.1"),
-    ("intoto", "0.0.1"),
     ("jar", "0.0.1"),
     ("rekord", "0.0.1"),
     ("rfc3161", "0.0.1"),
@@ -140,14 +145,6 @@ pub enum EntryError {
     /// A kind that exists, but not here.
     #[error("entry kind '{0}' is not enabled for submission on this server")]
     KindNotEnabled(String),
-    /// A version that exists, but not here.
-    #[error("entry kind '{kind}' does not support inserting entries of version '{version}'")]
-    VersionNotEnabled {
-        /// The kind.
-        kind: String,
-        /// The version asked for.
-        version: String,
-    },
     /// The `spec` does not follow its schema.
     #[error("validation failure list:\n{0}")]
     Schema(String),
@@ -221,20 +218,16 @@ impl<'a> Submission<'a> {
             .split_once('+')
             .map_or(version, |(number, _)| number);
         let found = here.and_then(|kind| kind.versions.iter().find(|known| known.number == number));
-        match (found, here) {
-            (Some(found), _) => Ok(Self {
+        match found {
+            Some(found) => Ok(Self {
                 verify: found.verify,
                 spec,
                 cheap: kind == wire::rekor::hashedrekord::KIND && spec.get().len() <= CHEAP_SPEC,
             }),
-            (None, _) if !KNOWN_ELSEWHERE.contains(&(kind, number)) => {
-                Err(EntryError::UnknownVersion {
-                    kind: kind.to_owned(),
-                    version: version.to_owned(),
-                })
+            None if KNOWN_ELSEWHERE.contains(&(kind, number)) => {
+                Err(EntryError::KindNotEnabled(kind.to_owned()))
             }
-            (None, None) => Err(EntryError::KindNotEnabled(kind.to_owned())),
-            (None, Some(_)) => Err(EntryError::VersionNotEnabled {
+            None => Err(EntryError::UnknownVersion {
                 kind: kind.to_owned(),
                 version: version.to_owned(),
             }),
@@ -405,8 +398,8 @@ mod tests {
             EntryError::UnknownVersion { .. }
         ));
         assert!(matches!(
-            refusal(&with("intoto", "0.0.1")),
-            EntryError::VersionNotEnabled { .. }
+            refusal(&with("intoto", "0.0.3")),
+            EntryError::UnknownVersion { .. }
         ));
         assert!(Submission::parse(with("intoto", "0.0.2").as_bytes()).is_ok());
     }

@@ -116,12 +116,59 @@ on_every_store! {
         assert!(message.contains("accepted signatures do not match threshold"), "{message}");
     }
 
-    async fn the_older_version_is_not_taken(stack) {
-        let entry = json!({"apiVersion": "0.0.1", "kind": "intoto", "spec": {"content": {}}});
-        let (_, message) = stack.refused(&entry, 400).await;
-        assert_eq!(
-            message,
-            "error processing entry: entry kind 'intoto' does not support inserting entries of version '0.0.1'"
-        );
+    async fn the_older_version_keeps_hashes_and_one_key(stack) {
+        let (key, other) = (Key::p256(), Key::p256());
+        let payload = br#"{"subject":[{"name":"x","digest":{"sha256":"aa"}}]}"#;
+        let sign = |key: &Key| b64(sign_envelope(key, TYPE, payload));
+        let envelope = crate::dsse::envelope(payload, &[&sign(&other), &sign(&key)]);
+        let proposed = json!({
+            "apiVersion": "0.0.1",
+            "kind": "intoto",
+            "spec": {
+                "content": {"envelope": envelope, "hash": {"algorithm": "sha256", "value": "ignored"}},
+                "publicKey": b64(&key.pem),
+            },
+        });
+        let (id, created) = stack.create(&proposed).await;
+        let sha256 = |bytes: &[u8]| json!({"algorithm": "sha256", "value": hex::encode(crypto::sha256(bytes))});
+        let expected = json!({
+            "apiVersion": "0.0.1",
+            "kind": "intoto",
+            "spec": {
+                "content": {"hash": sha256(envelope.as_bytes()), "payloadHash": sha256(payload)},
+                "publicKey": b64(&key.pem),
+            },
+        });
+        assert_eq!(body(&created), expected);
+        assert_eq!(attestation(stack, &id).await.unwrap(), payload);
+        let found = stack.retrieve(json!({"entries": [proposed, expected]})).await;
+        assert_eq!(found.iter().map(|(found, _)| found).collect::<Vec<_>>(), [&id, &id]);
+        let (_, message) = stack.refused(&expected, 400).await;
+        assert!(message.contains("entry not insertable into log"), "{message}");
+        let hash = hex::encode(crypto::sha256(envelope.as_bytes()));
+        assert_eq!(stack.search(json!({"hash": hash})).await, [id.as_str()]);
+
+        let mut wrong = proposed.clone();
+        wrong["spec"]["publicKey"] = b64(Key::p256().pem).into();
+        let (_, message) = stack.refused(&wrong, 400).await;
+        assert!(message.contains("accepted signatures do not match threshold"), "{message}");
+        let mut old = expected.clone();
+        old["spec"]["content"].as_object_mut().unwrap().remove("payloadHash");
+        assert!(stack.retrieve(json!({"entries": [old]})).await.is_empty());
+    }
+
+    async fn one_query_may_ask_for_several_kinds_of_one_envelope(stack) {
+        let key = Key::p256();
+        let envelope = crate::dsse::envelope(b"{}", &[&b64(sign_envelope(&key, TYPE, b"{}"))]);
+        let dsse = crate::dsse::entry(&envelope, &[&key.pem]);
+        let intoto = json!({
+            "apiVersion": "0.0.1",
+            "kind": "intoto",
+            "spec": {"content": {"envelope": envelope}, "publicKey": b64(&key.pem)},
+        });
+        let (id, _) = stack.create(&dsse).await;
+        let found = stack.retrieve(json!({"entries": [dsse, intoto]})).await;
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].0, id);
     }
 }

@@ -3,10 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Base64, Digest, ProposedDigest, Text, canonical, encode_base64};
+use super::KIND;
+use crate::rekor::{Base64, Digest, ProposedDigest, Text, canonical, encode_base64};
 
-/// The kind's name.
-pub const KIND: &str = "intoto";
 /// The version that this module writes.
 pub const VERSION: &str = "0.0.2";
 

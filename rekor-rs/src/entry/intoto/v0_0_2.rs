@@ -1,16 +1,17 @@
-//! `intoto`: an envelope whose signatures each carry their key; the log keeps the signatures and
-//! the hash of the payload, and the payload itself as an attestation beside the entry.
+//! `intoto` 0.0.2: an envelope whose signatures each carry their key.
 
 use wire::rekor::Digest;
-use wire::rekor::intoto::{KIND, Proposed, ProposedEnvelope, Signature, body};
+use wire::rekor::intoto::KIND;
+use wire::rekor::intoto::v0_0_2::{Proposed, ProposedEnvelope, Signature, body};
 
-use super::envelope::{self, Signed};
-use super::{
+use super::attestation;
+use crate::entry::envelope::{self, Signed};
+use crate::entry::{
     EntryError, Limits, Purpose, Terms, Verified, Verifier, from_spec, sha256_digest, statement,
 };
 
-/// Verifies a `spec` of version 0.0.2.
-pub(super) fn verify(
+/// Verifies a `spec`.
+pub(in crate::entry) fn verify(
     spec: &str,
     purpose: Purpose,
     limits: &Limits,
@@ -77,11 +78,7 @@ pub(super) fn verify(
             value: &payload_hash,
         },
     );
-    // The bound is compared with the room that the base64 text needs: at most two bytes more.
-    let attestation = match payload.len() / 4 * 3 <= limits.attestation {
-        true => verified.payload,
-        false => Vec::new(),
-    };
+    let attestation = attestation(payload.len(), verified.payload, limits);
     Ok(Verified::new(KIND, body, attestation, terms))
 }
 
