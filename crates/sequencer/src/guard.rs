@@ -334,4 +334,18 @@ mod tests {
             assert_eq!(fs::read(&path).unwrap(), content);
         }
     }
+
+    #[tokio::test]
+    async fn a_failed_write_is_reported_and_not_remembered() {
+        let path = scratch("unwritable");
+        let mut guard = Guard::open(&path).unwrap();
+        guard.write(mark(1)).await.unwrap();
+        guard.file = Arc::new(File::open(&path).unwrap()); // cannot be written
+        assert!(matches!(
+            guard.write(mark(2)).await,
+            Err(GuardError::Io { .. })
+        ));
+        assert_eq!(guard.mark(), Some(&mark(1)));
+        assert_eq!(Guard::open(&path).unwrap().mark(), Some(&mark(1)));
+    }
 }

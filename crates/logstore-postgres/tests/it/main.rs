@@ -148,3 +148,19 @@ async fn a_batch_whose_connection_was_cut_did_not_happen() {
     };
     assert_eq!(batch.head(), &head);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_for_the_lock_ends() {
+    let database = testing::server().await.database().await;
+    let store = PostgresStore::connect(database.url(), 4).await.unwrap();
+    store.create_log(&record()).await.unwrap();
+    let held = store.begin(LogId(1)).await.unwrap();
+    let patience = std::time::Duration::from_secs(25);
+    let waited = tokio::time::timeout(patience, store.begin(LogId(1))).await;
+    assert!(matches!(
+        waited.unwrap().err(),
+        Some(StoreError::Unavailable(_))
+    ));
+    drop(held);
+    store.begin(LogId(1)).await.unwrap();
+}

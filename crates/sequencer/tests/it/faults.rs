@@ -26,6 +26,7 @@ on_every_store!(
     while_one_batch_commits_the_next_gathers,
     a_full_queue_is_refused_before_any_work,
     batches_are_bounded_in_entries,
+    proofs_of_new_entries_need_no_reads,
 );
 
 async fn start(place: &Place, setup: &Setup) -> (Arc<Faulty>, SharedStore, Arc<Log<Plain>>) {
@@ -327,4 +328,23 @@ async fn batches_are_bounded_in_entries(place: Place) {
         "{sizes:?}"
     );
     check_whole(&store).await;
+}
+
+async fn proofs_of_new_entries_need_no_reads(place: Place) {
+    let setup = Setup::new();
+    let (faulty, _store, log) = start(&place, &setup).await;
+    // Batches that begin, end and cross at the edges of tiles.
+    for count in [1_u16, 255, 1, 300, 200, 11, 256] {
+        let tasks: Vec<_> = (0..count)
+            .map(|number| [count.to_be_bytes(), number.to_be_bytes(), [1; 2]].concat())
+            .map(|body| (body.clone(), spawn(&log, body)))
+            .collect();
+        for (body, task) in tasks {
+            check(&setup, &body, &task.await.unwrap().unwrap());
+        }
+        if count == 1 {
+            append_numbers(&log, u32::from(count)..20).await;
+        }
+    }
+    assert_eq!(faulty.tile_reads(), 0);
 }

@@ -33,6 +33,7 @@ pub(crate) struct Faulty {
     commits: Mutex<VecDeque<Option<Fault>>>,
     begins: Mutex<u32>,
     batches: AtomicU64,
+    tile_reads: AtomicU64,
     /// Permits to commit, if commits are being held up.
     gate: Mutex<Option<Arc<Semaphore>>>,
 }
@@ -44,6 +45,7 @@ impl Faulty {
             commits: Mutex::default(),
             begins: Mutex::new(0),
             batches: AtomicU64::new(0),
+            tile_reads: AtomicU64::new(0),
             gate: Mutex::new(None),
         })
     }
@@ -76,6 +78,11 @@ impl Faulty {
     /// Commits that were tried.
     pub(crate) fn batches(&self) -> u64 {
         self.batches.load(Ordering::SeqCst)
+    }
+
+    /// Reads of tiles outside of batches.
+    pub(crate) fn tile_reads(&self) -> u64 {
+        self.tile_reads.load(Ordering::SeqCst)
     }
 
     fn inner(&self) -> SharedStore {
@@ -138,6 +145,7 @@ impl LogStore for Faulty {
         log: LogId,
         ids: &[TileId],
     ) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
+        self.tile_reads.fetch_add(1, Ordering::SeqCst);
         self.inner().tiles(log, ids).await
     }
 

@@ -11,6 +11,7 @@ use crate::faulty::Faulty;
 use crate::support::{LOG, Place, Setup, append_numbers, check, on_every_store};
 
 on_every_store!(
+    a_head_is_in_the_guard_before_anybody_hears_of_it,
     a_restored_backup_is_refused_with_the_way_out,
     a_backup_that_grew_differently_is_refused,
     a_database_that_goes_back_under_a_running_log_stops_it,
@@ -26,6 +27,27 @@ async fn expect_rolled_back(setup: &Setup, store: &SharedStore, guard: &Path) ->
         Err(OpenError::RolledBack(message)) => message,
         other => panic!("{other:?}"),
     }
+}
+
+async fn a_head_is_in_the_guard_before_anybody_hears_of_it(place: Place) {
+    let setup = Setup::new();
+    let (store, log) = setup.start(&place).await;
+    let remembered = |size: u64, root: Hash| {
+        let guard = std::fs::read_to_string(place.guard()).unwrap();
+        let head = format!("size {size} root {root:?} ");
+        assert!(guard.contains(&head), "{head:?} is not in {guard:?}");
+    };
+    remembered(0, tlog::empty_root());
+    for number in 0..50_u32 {
+        let appended = log.append(number.to_be_bytes().to_vec()).await.unwrap();
+        remembered(appended.head.head.size, appended.head.head.root);
+    }
+    drop(log);
+    // A replica that joins remembers what it found.
+    std::fs::remove_file(place.guard()).unwrap();
+    let log = setup.open(&store, &place.guard()).await.unwrap();
+    let head = log.head().await.unwrap().head;
+    remembered(head.size, head.root);
 }
 
 async fn a_restored_backup_is_refused_with_the_way_out(place: Place) {
