@@ -45,6 +45,7 @@ tools: ## Install the test runner and the licence checker, if they are missing.
 	@command -v cargo-deny >/dev/null || cargo install --locked --no-default-features cargo-deny@$(DENY_VERSION)
 	@.ci/postgresql
 	@.ci/softhsm
+	@.ci/moto
 
 clients: ## Install the pinned Sigstore clients into target/clients.
 	conformance/install

@@ -3,6 +3,7 @@
 //! A key is named by a [`KeyUri`] and opened by [`open`]. Which backends exist is decided when the
 //! program is built; a URI whose backend is missing is refused with a message that says so.
 
+mod awskms;
 mod durable;
 mod file;
 mod open;
@@ -12,14 +13,21 @@ mod passphrase;
 mod pinned;
 mod pkcs11;
 mod sealed;
+mod transit;
 mod uri;
 
+pub use awskms::AwsKmsUri;
+#[cfg(feature = "kms-aws")]
+pub use awskms::{AwsKmsError, AwsKmsSigner};
 pub use file::{FileKeyError, FileSigner};
 pub use open::{OpenError, create, open};
 pub use passphrase::{Passphrase, PassphraseError, PassphraseSource};
 pub use pkcs11::Pkcs11Uri;
 #[cfg(feature = "pkcs11")]
 pub use pkcs11::{Pkcs11Error, Pkcs11Signer};
+#[cfg(feature = "vault")]
+pub use transit::{TransitError, TransitSigner};
+pub use transit::{TransitServer, TransitUri};
 pub use uri::{KeyUri, KeyUriError};
 
 use std::sync::Arc;

@@ -7,6 +7,15 @@ use crate::{Algorithm, FileKeyError, FileSigner, KeyUri, Passphrase, SharedSigne
 /// Why a key could not be opened or made.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    /// A key in AWS KMS.
+    #[cfg(feature = "kms-aws")]
+    #[error("key {uri}: {source}")]
+    AwsKms {
+        /// The key.
+        uri: KeyUri,
+        /// What is wrong.
+        source: crate::AwsKmsError,
+    },
     /// A key file.
     #[error(transparent)]
     File(#[from] FileKeyError),
@@ -28,6 +37,15 @@ pub enum OpenError {
     /// The work was cut off because the program is stopping.
     #[error("the key was not opened because the program is stopping")]
     Stopped,
+    /// A key in a transit engine.
+    #[cfg(feature = "vault")]
+    #[error("key {uri}: {source}")]
+    Transit {
+        /// The key.
+        uri: KeyUri,
+        /// What is wrong.
+        source: crate::TransitError,
+    },
 }
 
 /// Opens the key at `uri`; asks its backend for the public key once and pins it.
@@ -43,10 +61,18 @@ pub async fn open(
             let (path, passphrase) = (path.clone(), passphrase.cloned());
             // Deriving the key from the passphrase takes tens of milliseconds of CPU.
             blocking(move || match passphrase {
-                Some(passphrase) => FileSigner::load(&path, &passphrase).map_err(OpenError::from),
-                None => FileSigner::load_unencrypted(&path).map_err(OpenError::from),
+                Some(passphrase) => FileSigner::load(&path, &passphrase),
+                None => FileSigner::load_unencrypted(&path),
             })
             .await
+        }
+        #[cfg(feature = "kms-aws")]
+        KeyUri::AwsKms(location) => {
+            let signer = crate::AwsKmsSigner::open(location).await;
+            shared(signer, |source| OpenError::AwsKms {
+                uri: uri.clone(),
+                source,
+            })
         }
         #[cfg(feature = "pkcs11")]
         KeyUri::Pkcs11(location) => {
@@ -56,6 +82,14 @@ pub async fn open(
                     .map_err(|source| OpenError::Pkcs11 { uri, source })
             })
             .await
+        }
+        #[cfg(feature = "vault")]
+        KeyUri::Transit(location) => {
+            let signer = crate::TransitSigner::open(location).await;
+            shared(signer, |source| OpenError::Transit {
+                uri: uri.clone(),
+                source,
+            })
         }
         #[allow(
             unreachable_patterns,
@@ -79,10 +113,15 @@ pub async fn create(
                 .cloned()
                 .ok_or_else(|| OpenError::PassphraseMissing(uri.clone()))?;
             let path = path.clone();
-            blocking(move || {
-                FileSigner::create(&path, algorithm, &passphrase).map_err(OpenError::from)
+            blocking(move || FileSigner::create(&path, algorithm, &passphrase)).await
+        }
+        #[cfg(feature = "kms-aws")]
+        KeyUri::AwsKms(location) => {
+            let signer = crate::AwsKmsSigner::create(location, algorithm).await;
+            shared(signer, |source| OpenError::AwsKms {
+                uri: uri.clone(),
+                source,
             })
-            .await
         }
         #[cfg(feature = "pkcs11")]
         KeyUri::Pkcs11(location) => {
@@ -93,6 +132,14 @@ pub async fn create(
             })
             .await
         }
+        #[cfg(feature = "vault")]
+        KeyUri::Transit(location) => {
+            let signer = crate::TransitSigner::create(location, algorithm).await;
+            shared(signer, |source| OpenError::Transit {
+                uri: uri.clone(),
+                source,
+            })
+        }
         #[allow(
             unreachable_patterns,
             reason = "a build with every backend leaves none"
@@ -101,11 +148,27 @@ pub async fn create(
     }
 }
 
-async fn blocking<S: crate::Signer + 'static>(
-    work: impl FnOnce() -> Result<S, OpenError> + Send + 'static,
-) -> Result<SharedSigner, OpenError> {
+async fn blocking<S, E>(
+    work: impl FnOnce() -> Result<S, E> + Send + 'static,
+) -> Result<SharedSigner, OpenError>
+where
+    S: crate::Signer + 'static,
+    E: Send + 'static,
+    OpenError: From<E>,
+{
     let signer = tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| OpenError::Stopped)??;
     Ok(Arc::new(signer))
+}
+
+#[cfg(any(feature = "kms-aws", feature = "vault"))]
+fn shared<S: crate::Signer + 'static, E>(
+    signer: Result<S, E>,
+    error: impl FnOnce(E) -> OpenError,
+) -> Result<SharedSigner, OpenError> {
+    match signer {
+        Ok(signer) => Ok(Arc::new(signer)),
+        Err(source) => Err(error(source)),
+    }
 }

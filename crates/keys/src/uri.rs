@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
+use crate::awskms::AwsKmsUri;
 use crate::pkcs11::Pkcs11Uri;
+use crate::transit::{TransitServer, TransitUri};
 
 /// Schemes of backends that are features of the build, with the feature that adds each.
 const REMOTE: [(&str, &str, &str, bool); 4] = [
@@ -39,17 +41,21 @@ const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#');
 #[serde(try_from = "String")]
 #[non_exhaustive]
 pub enum KeyUri {
+    /// A key in AWS KMS.
+    AwsKms(AwsKmsUri),
     /// A PKCS#8 file.
     File(PathBuf),
     /// A key on a PKCS#11 token.
     Pkcs11(Box<Pkcs11Uri>),
+    /// A key in the transit engine of Vault or OpenBao.
+    Transit(Box<TransitUri>),
 }
 
 /// Why a key URI was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("key URI {uri:?}: {reason}")]
 pub struct KeyUriError {
-    /// The URI as given, without a PIN.
+    /// The URI as given, without secrets.
     pub uri: String,
     /// What is wrong and what to write instead.
     pub reason: String,
@@ -70,7 +76,9 @@ impl fmt::Display for KeyUri {
                 "file:{}",
                 utf8_percent_encode(&path.to_string_lossy(), ESCAPED)
             ),
+            Self::AwsKms(uri) => uri.fmt(f),
             Self::Pkcs11(uri) => uri.fmt(f),
+            Self::Transit(uri) => uri.fmt(f),
         }
     }
 }
@@ -88,7 +96,7 @@ impl FromStr for KeyUri {
 
     fn from_str(uri: &str) -> Result<Self, KeyUriError> {
         let refuse = |reason: String| KeyUriError {
-            uri: without_pin(uri),
+            uri: without_secrets(uri),
             reason,
         };
         let Some((scheme, rest)) = uri.split_once(':') else {
@@ -105,7 +113,12 @@ impl FromStr for KeyUri {
         }
         match scheme.as_str() {
             "file" => file_path(rest).map(Self::File).map_err(str::to_owned),
+            "awskms" => rest.parse().map(Self::AwsKms),
             "pkcs11" => rest.parse().map(|uri| Self::Pkcs11(Box::new(uri))),
+            "hashivault" => TransitUri::parse(TransitServer::Vault, rest)
+                .map(|uri| Self::Transit(Box::new(uri))),
+            "openbao" => TransitUri::parse(TransitServer::OpenBao, rest)
+                .map(|uri| Self::Transit(Box::new(uri))),
             _ => Err(match PLANNED.iter().find(|(known, _)| *known == scheme) {
                 Some((_, backend)) => format!(
                     "there is no {backend} backend yet; this build knows {}",
@@ -131,17 +144,20 @@ fn known() -> String {
     known
 }
 
-/// `uri` as it may be shown: RFC 7512's `pin-value`, which is refused, is a secret nevertheless.
-fn without_pin(uri: &str) -> String {
-    const ATTRIBUTE: &str = "pin-value=";
-    let Some((before, after)) = uri.split_once(ATTRIBUTE) else {
-        return uri.to_owned();
+/// `uri` as it may be shown: secrets in URIs are refused, but they are secrets nevertheless.
+fn without_secrets(uri: &str) -> String {
+    let attribute = match uri.split_once(':') {
+        Some((scheme, _)) if scheme.eq_ignore_ascii_case("pkcs11") => "pin-value=",
+        _ => "token=",
     };
-    let end = after.find(['&', ';', '?']).unwrap_or(after.len());
-    format!(
-        "{before}{ATTRIBUTE}…{}",
-        after.get(end..).map(without_pin).unwrap_or_default()
-    )
+    let mut parts = uri.split(attribute);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        shown.push_str(attribute);
+        shown.push('…');
+        shown.extend(part.find(['&', ';', '?']).and_then(|end| part.get(end..)));
+    }
+    shown
 }
 
 /// The bytes that a percent-encoded text stands for; an escape that is none is refused.
@@ -264,8 +280,10 @@ mod tests {
     }
 
     #[test]
-    fn a_pin_in_a_uri_is_not_repeated_in_the_error() {
+    fn a_secret_in_a_uri_is_not_repeated_in_the_error() {
         for uri in [
+            "hashivault://ca?token=2324&mount=x",
+            "openbao://ca?token=2324",
             "pkcs11:token=t;object=k?module-path=/m&pin-value=2324&x=y",
             "pkcs11:token=t;object=k?pin-value=2324",
             "pkcs11:pin-value=2324;token=t?pin-value=2324",

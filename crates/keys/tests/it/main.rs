@@ -8,8 +8,12 @@
     reason = "a test stops at what it does not expect"
 )]
 
+#[cfg(feature = "kms-aws")]
+mod awskms;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;
 #[cfg(any(feature = "pkcs11", feature = "kms-aws"))]
 mod process;
 mod refusal;
+#[cfg(feature = "vault")]
+mod transit;
