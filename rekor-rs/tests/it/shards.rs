@@ -87,7 +87,9 @@ on_every_store! {
         let (id, _) = stack.create(&vector()).await;
         let tree: i64 = info(stack).await["treeID"].as_str().unwrap().parse().unwrap();
         stack.store.set_state(LogId(tree), LogState::Frozen).await.unwrap();
-        refusal(stack.submit(&unique_hashedrekord()).await, 503).await;
+        let refused = stack.submit(&unique_hashedrekord()).await;
+        assert_eq!(crate::stack::header(&refused, "retry-after").as_deref(), Some("1"));
+        refusal(refused, 503).await;
         let read = stack.get(&format!("/api/v1/log/entries/{id}")).await.text().await.unwrap();
         assert_eq!(stack.check(&read).await.0, id);
     }
