@@ -1,38 +1,109 @@
 //! The command line: `tuf-root …`, also `sigkeep tuf …`.
+//!
+//! One file for each group of commands: what can be said, and what is done about it.
 
-mod arguments;
+mod export;
+mod init;
+mod publish;
+mod serve;
+mod target;
+mod verify;
 
-pub use arguments::{
-    Command, ExportArgs, ExportKind, Init, Location, Serve, Signing, StatusArg, TargetCommand,
-    UsageArg, Verify,
-};
-
-use std::path::Path;
+use std::fmt::Display;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 
-use clock::{Clock as _, SystemClock};
-use keys::{KeyUri, Passphrase};
-use serde_json::json;
+use clap::{Args, Subcommand};
+use clock::SystemClock;
+use keys::Passphrase;
 
-use crate::client::{self, Directory, Expiry, Mirror, Source, Trusted, UpdateError};
-use crate::export::Export;
-use crate::metadata::{
-    Custom, Document, Metadata, RoleName, Root, SigstoreCustom, Status, TargetName, Usage,
-};
-use crate::policy::{Period, Policy};
-use crate::repository::{Outcome, Repository, TargetFile};
-use crate::{refresh, server, trust};
+pub use export::{ExportArgs, ExportKind};
+pub use init::Init;
+pub use serve::Serve;
+pub use target::{StatusArg, TargetCommand, UsageArg};
+pub use verify::Verify;
+
+use crate::metadata::RoleName;
+use crate::repository::Repository;
+
+/// Makes, publishes, refreshes and checks the TUF repository that hands a private Sigstore's trust
+/// root to its clients.
+///
+/// In order: `init` makes keys and the first root; `target add` stages trusted_root.json and its
+/// companions; `publish` signs and puts the tree in place under DIR/published, which any static
+/// file server may serve; `refresh`, at least daily, keeps it from expiring; `verify`, from
+/// monitoring, tells whether clients accept it. Give every client DIR/published/root.json on a way
+/// that you trust, not from the mirror itself.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a repository: its keys, where they do not exist yet, and its first root
+    ///
+    /// Without options each role gets one key of its own, an encrypted file under DIR/keys. Root
+    /// and targets keys should be kept elsewhere: name them with --key (file:PATH; several for a
+    /// role with --threshold ROLE=K). Publishes nothing.
+    Init(Init),
+    /// Add, remove or list the files that the next publication holds
+    #[command(subcommand)]
+    Target(TargetCommand),
+    /// Sign and publish what is staged, and what nears its expiry
+    ///
+    /// Before anything is put in place the new tree is walked as clients would: by one that is new
+    /// and by one that knows what is published now. timestamp.json is replaced last, so a crash
+    /// leaves the old state or the new one.
+    Publish(Signing),
+    /// Sign again what nears its expiry
+    ///
+    /// Run it at least daily (timestamp is valid for seven days by default). Needs the snapshot
+    /// and timestamp keys; warns when root or targets near their end and their keys are not here.
+    Refresh(Signing),
+    /// Check what is published as a strict client, expiry included
+    ///
+    /// Reads DIR/published, or with --mirror what a server hands out. Exit code 1 if a client
+    /// would refuse anything, or will within --within.
+    Verify(Verify),
+    /// Serve what is published over HTTP, and refresh it in time
+    ///
+    /// Serves DIR/published and nothing else, with /healthz, and /readyz that fails once clients
+    /// would refuse it. Also does what `refresh` does, for as long as it runs, unless --no-refresh
+    /// is given. Any static file server may be used instead, with `refresh` from a timer.
+    Serve(Serve),
+    /// Write files for clients: root.json, trusted_root.json, signing config, client trust config
+    Export(ExportArgs),
+}
+
+/// Where the repository is.
+#[derive(Debug, Args)]
+pub struct Location {
+    /// Directory of the repository
+    #[arg(long, value_name = "DIR", default_value = "tuf", env = "TUF_ROOT_DIR")]
+    pub dir: PathBuf,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where the repository and its passphrase are.
+#[derive(Debug, Args)]
+pub struct Signing {
+    /// Where the repository is
+    #[command(flatten)]
+    pub location: Location,
+    /// File with the passphrase of the key files
+    #[arg(long, value_name = "FILE", env = "TUF_ROOT_PASSPHRASE_FILE")]
+    pub passphrase_file: Option<PathBuf>,
+}
 
 /// Runs one command. Exit codes: 0 done, 1 the check failed, 2 wrong usage or configuration.
 pub async fn run(command: Command) -> ExitCode {
     let done = match command {
-        Command::Init(args) => init(args).await,
-        Command::Target(command) => target(command).await,
-        Command::Publish(args) => publish(args, false).await,
-        Command::Refresh(args) => publish(args, true).await,
-        Command::Verify(args) => return verify(args).await,
-        Command::Serve(args) => serve(args).await,
-        Command::Export(args) => export(args).await,
+        Command::Init(args) => init::init(args).await,
+        Command::Target(command) => target::target(command).await,
+        Command::Publish(args) => publish::publish(args, false).await,
+        Command::Refresh(args) => publish::publish(args, true).await,
+        Command::Verify(args) => return verify::verify(args).await,
+        Command::Serve(args) => serve::serve(args).await,
+        Command::Export(args) => export::export(args).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -75,323 +146,16 @@ impl Location {
     }
 }
 
-async fn init(args: Init) -> Result<(), Message> {
-    let mut policy = Policy::default();
-    for role in RoleName::ALL {
-        let Some(entry) = policy.roles.get_mut(&role) else {
-            continue;
-        };
-        let keys: Vec<KeyUri> = args
-            .keys
-            .iter()
-            .filter(|(r, _)| *r == role)
-            .map(|(_, uri)| uri.clone())
-            .collect();
-        if !keys.is_empty() {
-            entry.keys = keys;
-        }
-        let last = |periods: &[(RoleName, Period)]| {
-            periods.iter().rfind(|(r, _)| *r == role).map(|(_, p)| *p)
-        };
-        if let Some(expiry) = last(&args.expiries) {
-            entry.expiry = expiry;
-            // Half of a shorter life than the default window allows for.
-            entry.window = entry.window.min(expiry.half());
-        }
-        entry.window = last(&args.windows).unwrap_or(entry.window);
-        if let Some((_, threshold)) = args.thresholds.iter().rfind(|(r, _)| *r == role) {
-            entry.threshold = *threshold;
-        }
-    }
-    let dir = &args.signing.location.dir;
-    let repository = Repository::init(
-        dir,
-        &policy,
-        args.signing.passphrase()?,
-        SystemClock::shared(),
-    )
-    .await
-    .map_err(say)?;
-    if args.signing.location.json {
-        print_json(&json!({ "dir": dir, "root": repository.first_root_json() }));
-    } else {
-        println!("Made a repository in {}.", dir.display());
-        println!(
-            "Next: tuf-root target add --dir {} trusted_root.json, then publish.",
-            dir.display()
-        );
-    }
-    Ok(())
-}
-
-async fn target(command: TargetCommand) -> Result<(), Message> {
-    match command {
-        TargetCommand::Add {
-            location,
-            file,
-            name,
-            usage,
-            status,
-            uri,
-        } => {
-            let name = match name {
-                Some(name) => name,
-                None => file
-                    .file_name()
-                    .and_then(|n| n.to_str())
-                    .unwrap_or_default()
-                    .parse()
-                    .map_err(say)?,
-            };
-            let content = std::fs::read(&file).map_err(|e| format!("{}: {e}", file.display()))?;
-            trust::check_document(&name, &content)
-                .map_err(|e| format!("{name}: {e}; clients would refuse it"))?;
-            let custom = usage.map(|usage| Custom {
-                sigstore: SigstoreCustom {
-                    status: match status {
-                        StatusArg::Active => Status::Active,
-                        StatusArg::Expired => Status::Expired,
-                    },
-                    uri,
-                    usage: match usage {
-                        UsageArg::Fulcio => Usage::Fulcio,
-                        UsageArg::Rekor => Usage::Rekor,
-                        UsageArg::Ctfe => Usage::Ctfe,
-                        UsageArg::Tsa => Usage::Tsa,
-                    },
-                },
-            });
-            let target = TargetFile {
-                name: name.clone(),
-                content,
-                custom,
-            };
-            location.open()?.stage_target(target).await.map_err(say)?;
-            staged(&location, "Staged", &name);
-        }
-        TargetCommand::Remove { location, name } => {
-            location.open()?.unstage_target(&name).await.map_err(say)?;
-            staged(&location, "Removed", &name);
-        }
-        TargetCommand::List { location } => {
-            let status = location.open()?.status().await.map_err(say)?;
-            if location.json {
-                print_json(
-                    &json!({ "published": status.targets, "unpublished": status.unpublished }),
-                );
-            } else {
-                for name in &status.targets {
-                    println!("{name}");
-                }
-                for name in &status.unpublished {
-                    println!("{name} (changes with the next publication)");
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn staged(location: &Location, done: &str, name: &TargetName) {
-    match location.json {
-        true => print_json(&json!({ "staged": name })),
-        false => println!(
-            "{done} {name}. Clients see it after: tuf-root publish --dir {}",
-            location.dir.display()
-        ),
-    }
-}
-
-async fn publish(args: Signing, refresh: bool) -> Result<(), Message> {
-    let repository = args.open()?;
-    let outcome = match refresh {
-        true => repository.refresh().await,
-        false => repository.publish().await,
-    };
-    let Outcome {
-        published,
-        warnings,
-    } = outcome.map_err(say)?;
-    if args.location.json {
-        print_json(&json!({ "published": published, "warnings": warnings }));
-        return Ok(());
-    }
-    for (role, version) in &published {
-        println!("{role}: version {version}");
-    }
-    if published.is_empty() {
-        println!("Nothing to do: what is published is current.");
-    }
-    for warning in &warnings {
-        eprintln!("warning: {warning}");
-    }
-    Ok(())
-}
-
-async fn serve(args: Serve) -> Result<(), Message> {
-    serve::logging::init(serve::logging::Format::detect(), "info");
-    let repository = args.signing.open()?;
-    let router = server::router(repository.published_dir(), SystemClock::shared());
-    let stop = serve::stop_on_signals().map_err(say)?;
-    let listener = serve::listen(args.listen).await.map_err(say)?;
-    let address = listener.local_addr().map_err(say)?;
-    match args.signing.location.json {
-        true => print_json(&json!({ "listening": format!("http://{address}") })),
-        false => println!(
-            "Serving {} on http://{address}",
-            repository.published_dir().display()
-        ),
-    }
-    let refresh = async {
-        if !args.no_refresh {
-            refresh::run(repository, stop.clone()).await;
-        }
-    };
-    let limits = serve::Limits::default();
-    let served = serve::serve("tuf", listener, router, None, limits, stop.clone());
-    let (served, ()) = tokio::join!(served, refresh);
-    served.map_err(say)
-}
-
-async fn verify(args: Verify) -> ExitCode {
-    let bootstrap = args
-        .root
-        .clone()
-        .unwrap_or_else(|| args.location.dir.join("roots").join("1.root.json"));
-    let root = match std::fs::read(&bootstrap) {
-        Ok(bytes) => bytes,
-        Err(e) => {
-            eprintln!(
-                "error: {}: {e}; name the root that clients start from with --root",
-                bootstrap.display()
-            );
-            return ExitCode::from(2);
-        }
-    };
-    let checked = match &args.mirror {
-        Some(url) => match mirror(url) {
-            Ok(mirror) => walk(&mirror, &root).await,
-            Err(e) => Err(e.into()),
-        },
-        None => {
-            walk(
-                &Directory {
-                    path: args.location.dir.join("published"),
-                },
-                &root,
-            )
-            .await
-        }
-    };
-    let trusted = match checked {
-        Ok(trusted) => trusted,
-        Err(error) => {
-            match args.location.json {
-                true => print_json(&json!({ "ok": false, "error": error.to_string() })),
-                false => eprintln!("clients refuse this repository: {error}"),
-            }
-            return ExitCode::from(1);
-        }
-    };
-    let now = SystemClock::default().now_secs();
-    let within = args.within.map_or(0, Period::as_secs);
-    let rows = [
-        row(&trusted.root),
-        row(&trusted.targets),
-        row(&trusted.snapshot),
-        row(&trusted.timestamp),
-    ];
-    let soon: Vec<&Row> = rows
-        .iter()
-        .filter(|r| r.expires.seconds_left(now) <= within)
-        .collect();
-    if args.location.json {
-        let roles: Vec<_> = rows
-            .iter()
-            .map(|r| json!({ "role": r.role, "version": r.version, "expires": r.expires, "seconds_left": r.expires.seconds_left(now) }))
-            .collect();
-        print_json(&json!({ "ok": soon.is_empty(), "roles": roles }));
-    } else {
-        for r in &rows {
-            let days = r.expires.seconds_left(now) / 86_400;
-            println!(
-                "{:<9} version {:<4} expires {} (in {days} days)",
-                r.role.as_str(),
-                r.version,
-                r.expires
-            );
-        }
-        for r in &soon {
-            eprintln!("{} expires at {}: run tuf-root refresh", r.role, r.expires);
-        }
-    }
-    ExitCode::from(u8::from(!soon.is_empty()))
-}
-
-fn mirror(url: &str) -> Result<Mirror, client::SourceError> {
-    // The HTTP client takes its TLS library from the process; it may be chosen already.
-    let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    Mirror::new(url)
-}
-
-struct Row {
-    role: RoleName,
-    version: crate::metadata::Version,
-    expires: crate::metadata::Expires,
-}
-
-fn row<T: Metadata>(document: &Document<T>) -> Row {
-    Row {
-        role: T::ROLE,
-        version: document.signed().version(),
-        expires: document.signed().expires(),
-    }
-}
-
-async fn walk(source: &impl Source, root: &[u8]) -> Result<Trusted, UpdateError> {
-    let document = |error| UpdateError::Document {
-        file: "the root to start from".to_owned(),
-        error,
-    };
-    let bootstrap: Document<Root> = Document::parse(root).map_err(document)?;
-    let now = Expiry::At(SystemClock::default().now_secs());
-    let trusted = client::update(source, &bootstrap, None, now).await?;
-    for name in trusted.targets.signed().targets.keys() {
-        let content = client::target(source, &trusted, name).await?;
-        trust::check_document(name, &content).map_err(|e| client::SourceError {
-            path: name.to_string(),
-            reason: e.to_string(),
-        })?;
-    }
-    Ok(trusted)
-}
-
-async fn export(args: ExportArgs) -> Result<(), Message> {
-    let published = args.location.dir.join("published");
-    let export = Export::read(&published).await.map_err(say)?;
-    match args.what {
-        Some(ExportKind::ClientTrustConfig) => print!("{}", export.client_trust_config().to_json()),
-        Some(ExportKind::TrustedRoot) => print!("{}", export.trusted_root.to_json()),
-        Some(ExportKind::SigningConfig) => print!("{}", export.signing_config.to_json()),
-        Some(ExportKind::Env) => {
-            let root = std::path::absolute(published.join("root.json")).map_err(say)?;
-            print!(
-                "{}",
-                Export::client_env(args.mirror.as_deref().unwrap_or_default(), &root)
-            );
-        }
-        None => {
-            let out = args.out.as_deref().unwrap_or(Path::new("."));
-            let names = export.write(out, args.mirror.as_deref()).map_err(say)?;
-            match args.location.json {
-                true => print_json(&json!({ "dir": out, "files": names })),
-                false => names
-                    .iter()
-                    .for_each(|name| println!("{}", out.join(name).display())),
-            }
-        }
-    }
-    Ok(())
+fn of_role<T: FromStr>(text: &str) -> Result<(RoleName, T), String>
+where
+    T::Err: Display,
+{
+    let (role, value) = text.split_once('=').ok_or("write ROLE=VALUE")?;
+    let role = RoleName::ALL
+        .into_iter()
+        .find(|r| r.as_str() == role)
+        .ok_or("the roles are root, targets, snapshot and timestamp")?;
+    Ok((role, value.parse().map_err(|e: T::Err| e.to_string())?))
 }
 
 fn print_json(value: &serde_json::Value) {

@@ -1,0 +1,81 @@
+//! `init`: makes a repository.
+
+use clap::Args;
+use clock::SystemClock;
+use keys::KeyUri;
+use serde_json::json;
+
+use super::{Message, Signing, of_role, print_json, say};
+use crate::metadata::RoleName;
+use crate::policy::{Period, Policy};
+use crate::repository::Repository;
+
+/// Options of `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Where the repository and its passphrase are
+    #[command(flatten)]
+    pub signing: Signing,
+    /// Key of a role, such as root=file:/media/stick/root-1.pem; may be given several times. A file
+    /// that does not exist is made; a relative path is meant from DIR
+    #[arg(long = "key", value_name = "ROLE=URI", value_parser = of_role::<KeyUri>)]
+    pub keys: Vec<(RoleName, KeyUri)>,
+    /// How many of a role's keys must sign, such as root=2
+    #[arg(long = "threshold", value_name = "ROLE=K", value_parser = of_role::<u32>)]
+    pub thresholds: Vec<(RoleName, u32)>,
+    /// How long a role's metadata is valid, such as timestamp=7d (the default) or root=365d
+    #[arg(long = "expiry", value_name = "ROLE=PERIOD", value_parser = of_role::<Period>)]
+    pub expiries: Vec<(RoleName, Period)>,
+    /// How long before its end a role is signed again, such as timestamp=6d (the default)
+    #[arg(long = "window", value_name = "ROLE=PERIOD", value_parser = of_role::<Period>)]
+    pub windows: Vec<(RoleName, Period)>,
+}
+
+pub(super) async fn init(args: Init) -> Result<(), Message> {
+    let mut policy = Policy::default();
+    for role in RoleName::ALL {
+        let Some(entry) = policy.roles.get_mut(&role) else {
+            continue;
+        };
+        let keys: Vec<KeyUri> = args
+            .keys
+            .iter()
+            .filter(|(r, _)| *r == role)
+            .map(|(_, uri)| uri.clone())
+            .collect();
+        if !keys.is_empty() {
+            entry.keys = keys;
+        }
+        let last = |periods: &[(RoleName, Period)]| {
+            periods.iter().rfind(|(r, _)| *r == role).map(|(_, p)| *p)
+        };
+        if let Some(expiry) = last(&args.expiries) {
+            entry.expiry = expiry;
+            // Half of a shorter life than the default window allows for.
+            entry.window = entry.window.min(expiry.half());
+        }
+        entry.window = last(&args.windows).unwrap_or(entry.window);
+        if let Some((_, threshold)) = args.thresholds.iter().rfind(|(r, _)| *r == role) {
+            entry.threshold = *threshold;
+        }
+    }
+    let dir = &args.signing.location.dir;
+    let repository = Repository::init(
+        dir,
+        &policy,
+        args.signing.passphrase()?,
+        SystemClock::shared(),
+    )
+    .await
+    .map_err(say)?;
+    if args.signing.location.json {
+        print_json(&json!({ "dir": dir, "root": repository.first_root_json() }));
+    } else {
+        println!("Made a repository in {}.", dir.display());
+        println!(
+            "Next: tuf-root target add --dir {} trusted_root.json, then publish.",
+            dir.display()
+        );
+    }
+    Ok(())
+}
