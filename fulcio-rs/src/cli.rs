@@ -98,7 +98,8 @@ async fn serve(path: &Path) -> Result<(), Error> {
     let service = Service::open(config, SystemClock::shared()).await?;
     let stop = serve::stop_on_signals().map_err(serve::ServeError::Io)?;
     let listener = serve::listen(server.listen).await?;
-    tracing::info!(address = %server.listen, "serving");
+    let address = listener.local_addr().map_err(serve::ServeError::Io)?;
+    tracing::info!(%address, "serving");
     let api = serve::serve(
         "fulcio",
         listener,

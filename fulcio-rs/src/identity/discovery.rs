@@ -80,14 +80,22 @@ pub(crate) struct Fetcher {
 }
 
 impl Fetcher {
-    /// A fetcher for `issuer`.
+    /// A fetcher for `issuer`, with a client of its own if there is none to share.
     pub(crate) fn new(
         issuer: &str,
-        client: reqwest::Client,
+        shared: Option<reqwest::Client>,
         credentials: Option<Credentials>,
     ) -> Result<Self, FetchError> {
+        let url = fetchable(issuer)?;
+        let client = match shared {
+            Some(client) => client,
+            None => client(&url, None).map_err(|reason| FetchError::Http {
+                url: issuer.to_owned(),
+                reason,
+            })?,
+        };
         Ok(Self {
-            issuer: fetchable(issuer)?,
+            issuer: url,
             issuer_text: issuer.to_owned(),
             client,
             credentials,
@@ -219,7 +227,8 @@ pub(crate) fn fetchable(text: &str) -> Result<Url, FetchError> {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether the URL's host is this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
@@ -228,15 +237,20 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// An HTTP client for fetching: no redirects, no proxy for loopback, `extra_roots` (PEM) trusted
-/// besides the system's.
-pub(crate) fn client(extra_roots: Option<&str>) -> Result<reqwest::Client, String> {
+/// An HTTP client for fetching from `url`'s host: no redirects; `extra_roots` (PEM) trusted besides
+/// the system's; a proxy, if the environment names one, except for this machine itself.
+pub(crate) fn client(url: &Url, extra_roots: Option<&str>) -> Result<reqwest::Client, String> {
     let builder = || {
-        reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(FETCH_TIMEOUT)
             .user_agent(concat!("fulcio-rs/", env!("CARGO_PKG_VERSION")))
-            .pool_idle_timeout(Duration::from_secs(30))
+            .pool_idle_timeout(Duration::from_secs(30));
+        if is_loopback(url) {
+            builder.no_proxy()
+        } else {
+            builder
+        }
     };
     let Some(pem) = extra_roots else {
         // A machine without any system roots can still use http on loopback.
@@ -318,7 +332,7 @@ mod tests {
         let credentials = Credentials {
             token_file: token_file.path().to_owned(),
         };
-        let fetcher = Fetcher::new(&issuer, client(None).unwrap(), Some(credentials)).unwrap();
+        let fetcher = Fetcher::new(&issuer, None, Some(credentials)).unwrap();
         let metadata = fetcher.metadata().await.unwrap();
         fetcher.keys(&metadata).await.unwrap();
         assert_eq!(*issuer_saw.lock().unwrap(), ["Bearer secret"]);

@@ -130,48 +130,55 @@ pub struct Identities {
     refresh: Refresh,
 }
 
-/// HTTP clients by the extra roots that they trust.
-#[derive(Clone, Debug)]
-struct Clients {
-    system: reqwest::Client,
-    extra: HashMap<String, reqwest::Client>,
-}
+/// HTTP clients by the issuers' URLs; issuers that trust the same roots share one.
+#[derive(Clone, Debug, Default)]
+struct Clients(HashMap<String, reqwest::Client>);
 
 impl Clients {
-    fn of(&self, issuer: &Issuer) -> &reqwest::Client {
-        issuer
-            .extra_roots()
-            .and_then(|pem| self.extra.get(pem))
-            .unwrap_or(&self.system)
+    fn new(registry: &Registry) -> Result<Self, RegistryError> {
+        let mut clients = HashMap::new();
+        let mut shared: HashMap<bool, reqwest::Client> = HashMap::new();
+        for issuer in registry.issuers() {
+            let refuse = |reason: String| RegistryError::Issuer {
+                issuer: issuer.url().to_owned(),
+                reason,
+            };
+            let url = issuer
+                .representative()
+                .map_err(|error| refuse(error.to_string()))?;
+            let route = discovery::is_loopback(&url);
+            let client = match (issuer.extra_roots(), shared.get(&route)) {
+                (None, Some(client)) => client.clone(),
+                (None, None) => {
+                    let client = http_client(&url, None).map_err(refuse)?;
+                    shared.insert(route, client.clone());
+                    client
+                }
+                (Some(pem), _) => http_client(&url, Some(pem))
+                    .map_err(|reason| refuse(format!("ca-cert: {reason}")))?,
+            };
+            clients.insert(issuer.url().to_owned(), client);
+        }
+        Ok(Self(clients))
+    }
+
+    fn of(&self, issuer: &Issuer) -> Option<&reqwest::Client> {
+        self.0.get(issuer.url())
     }
 }
 
 impl Identities {
     /// Prepares providers for every issuer of the registry; asks none of them yet.
     pub fn new(registry: Registry, refresh: Refresh) -> Result<Self, RegistryError> {
-        let unusable = |issuer: &Issuer, reason: String| RegistryError::Issuer {
-            issuer: issuer.url().to_owned(),
-            reason,
-        };
-        let system = http_client(None).map_err(|reason| RegistryError::Issuer {
-            issuer: "the HTTP client".to_owned(),
-            reason,
-        })?;
-        let mut clients = Clients {
-            system,
-            extra: HashMap::new(),
-        };
-        for issuer in registry.issuers() {
-            if let Some(pem) = issuer.extra_roots() {
-                let client = http_client(Some(pem))
-                    .map_err(|reason| unusable(issuer, format!("ca-cert: {reason}")))?;
-                clients.extra.insert(pem.to_owned(), client);
-            }
-        }
+        let clients = Clients::new(&registry)?;
         let mut providers = HashMap::new();
         for issuer in registry.issuers().filter(|issuer| !issuer.is_wildcard()) {
-            let provider = provider(issuer, issuer.url(), &clients, refresh)
-                .map_err(|error| unusable(issuer, error.to_string()))?;
+            let provider = provider(issuer, issuer.url(), &clients, refresh).map_err(|error| {
+                RegistryError::Issuer {
+                    issuer: issuer.url().to_owned(),
+                    reason: error.to_string(),
+                }
+            })?;
             providers.insert(issuer.url().to_owned(), Arc::new(provider));
         }
         let wildcard_providers = moka::future::Cache::new(MAX_WILDCARD_PROVIDERS);
@@ -237,7 +244,7 @@ fn provider(
         token_file: file.to_owned(),
     });
     Ok(Provider::new(
-        Fetcher::new(url, clients.of(issuer).clone(), credentials)?,
+        Fetcher::new(url, clients.of(issuer).cloned(), credentials)?,
         refresh,
     ))
 }

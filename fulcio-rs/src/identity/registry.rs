@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::ci_provider::Templates;
+use super::discovery::{FetchError, fetchable};
 use super::email::Email;
 use super::file::{File, FileError};
 use super::pattern::Pattern;
@@ -160,6 +161,11 @@ impl Issuer {
                 ..
             })
         )
+    }
+
+    /// A URL like those of this issuer: a name stands in for each wildcard.
+    pub(crate) fn representative(&self) -> Result<url::Url, FetchError> {
+        fetchable(&self.url.replace('*', "x"))
     }
 
     /// PEM certificates trusted for this provider besides the system's.

@@ -92,7 +92,7 @@ impl CtLog {
             id: key.key_id(),
             key,
             deadline,
-            client: http_client(None)?,
+            client: http_client(url, None)?,
         })
     }
 

@@ -1,53 +1,13 @@
-//! The audit log.
-
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+//! The program as it is started, and its audit log.
 
 use serde_json::{Value, json};
-use tracing_subscriber::layer::SubscriberExt;
 
-use crate::stack::Stack;
-
-/// Lines of the log.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Lines {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    fn audit(&self) -> Vec<Value> {
-        self.text()
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap())
-            .filter(|line| line["target"] == "audit")
-            .collect()
-    }
-}
+use crate::stack::{Lines, Stack};
 
 #[tokio::test]
 async fn every_outcome_leaves_one_line_and_no_token() {
     let lines = Lines::default();
-    let writer = lines.clone();
-    let layer = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_writer(move || writer.clone());
-    // The runtime of this test has one thread, so everything that the service does is seen.
-    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
-    let stack = Stack::start().await;
+    let (stack, _program) = Stack::program(&lines).await;
     let good = stack.provider.token(&stack.provider.claims());
     let bad = stack.provider.token_with(json!({"aud": "other"}));
     let der = stack.ask_email(&good).await.leaf();
@@ -58,8 +18,13 @@ async fn every_outcome_leaves_one_line_and_no_token() {
         .is_refused(crate::client::SIGNATURE);
     stack.log.feel(crate::log::Mood::Status(500));
     stack.ask_email(&good).await;
+    lines.wait_for(|line| line["outcome"] == "failed").await;
 
-    let audit = lines.audit();
+    let audit: Vec<Value> = lines
+        .json()
+        .into_iter()
+        .filter(|line| line["target"] == "audit")
+        .collect();
     assert_eq!(audit.len(), 4, "{audit:?}");
     let issued = &audit[0];
     assert_eq!(issued["outcome"], "issued");

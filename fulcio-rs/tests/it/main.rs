@@ -19,6 +19,7 @@ mod log;
 mod proofs;
 mod provider;
 mod requests;
+mod signer;
 mod stack;
 mod startup;
 mod tokens;

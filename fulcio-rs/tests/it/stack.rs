@@ -1,12 +1,15 @@
 //! The service with everything it needs.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fulcio_rs::identity::Refresh;
 use fulcio_rs::{Config, Issuers, Service, ca};
 use keys::{Algorithm, KeyUri, Passphrase, PassphraseSource};
+use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::AsyncBufReadExt;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
@@ -113,6 +116,43 @@ pub(crate) fn identity(provider: &str) -> String {
     text
 }
 
+/// A running program; it ends when this is dropped.
+pub(crate) struct Program {
+    _child: tokio::process::Child,
+    _directory: TempDir,
+}
+
+/// Lines of a program's log.
+#[derive(Clone, Default)]
+pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    pub(crate) fn text(&self) -> String {
+        self.0.lock().unwrap().join("\n")
+    }
+
+    /// The lines, parsed.
+    pub(crate) fn json(&self) -> Vec<Value> {
+        self.0
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// Waits for a line.
+    pub(crate) async fn wait_for(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+        for _ in 0..1000 {
+            if let Some(line) = self.json().into_iter().find(&wanted) {
+                return line;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the line did not come: {}", self.text());
+    }
+}
+
 /// A running service.
 pub(crate) struct Stack {
     pub(crate) url: String,
@@ -129,6 +169,57 @@ impl Drop for Stack {
 }
 
 impl Stack {
+    /// The program itself, started with a configuration file; lines of its log go to `lines`.
+    pub(crate) async fn program(lines: &Lines) -> (Self, Program) {
+        let provider = Provider::start().await;
+        let log = Log::start().await;
+        let shared = authority().await;
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("identity.yaml"), identity(&provider.url)).unwrap();
+        std::fs::write(path("ct.pub"), log.public_key.to_pem()).unwrap();
+        let config = format!(
+            "issuers: {}\ncertificate-chain: {}\nkey: {}\npassphrase:\n  file: {}\nct-log-url: {}\nct-log-public-key: {}\nserver:\n  listen: 127.0.0.1:0\n",
+            path("identity.yaml").display(),
+            shared.files.chain.display(),
+            KeyUri::file(shared.files.key.clone()),
+            shared.passphrase.display(),
+            log.url,
+            path("ct.pub").display(),
+        );
+        std::fs::write(path("fulcio.yaml"), config).unwrap();
+        let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_fulcio-rs"))
+            .args(["serve", "--config"])
+            .arg(path("fulcio.yaml"))
+            .stderr(std::process::Stdio::piped())
+            .env_remove("RUST_LOG")
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut output = tokio::io::BufReader::new(child.stderr.take().unwrap()).lines();
+        let written = lines.clone();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = output.next_line().await {
+                written.0.lock().unwrap().push(line);
+            }
+        });
+        let started = lines.wait_for(|line| line["message"] == "serving").await;
+        let stack = Self {
+            url: format!("http://{}", started["address"].as_str().unwrap()),
+            provider,
+            log,
+            client: reqwest::Client::new(),
+            stop: CancellationToken::new(),
+        };
+        (
+            stack,
+            Program {
+                _child: child,
+                _directory: directory,
+            },
+        )
+    }
+
     /// With a log, every issuer, and no changes.
     pub(crate) async fn start() -> Self {
         Self::with(|_| ()).await
