@@ -1,5 +1,8 @@
 //! The PEM container of a private key: PKCS#8, encrypted (RFC 5958 §3, PBES2 of RFC 8018) or not.
 
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
 use pkcs8::pkcs5::pbes2::{Kdf, Parameters};
 use pkcs8::pkcs5::scrypt;
 use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef, SecretDocument};
@@ -72,9 +75,12 @@ pub(crate) fn seal(
         scrypt::Params::new(SCRYPT_LOG_N, SCRYPT_R, SCRYPT_P).map_err(|_| SealError::Failed)?;
     let parameters =
         Parameters::generate_scrypt_aes256cbc(cost, &salt, iv).map_err(|_| SealError::Failed)?;
-    let sealed = PrivateKeyInfoRef::try_from(private_key_info)
-        .and_then(|info| info.encrypt_with_params(parameters, passphrase.expose()))
-        .map_err(|_| SealError::Failed)?;
+    let seal = || {
+        PrivateKeyInfoRef::try_from(private_key_info)
+            .and_then(|info| info.encrypt_with_params(parameters, passphrase.expose()))
+            .map_err(|_| SealError::Failed)
+    };
+    let sealed = in_turn(seal).unwrap_or(Err(SealError::Failed))?;
     sealed
         .to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF)
         .map_err(|_| SealError::Failed)
@@ -113,8 +119,8 @@ fn decrypt(
     if !affordable(&parameters.kdf) {
         return Err(SealError::TooCostly);
     }
-    encrypted
-        .decrypt(passphrase.expose())
+    in_turn(|| encrypted.decrypt(passphrase.expose()))
+        .ok_or(SealError::TooCostly)?
         .map_err(|error| match error {
             pkcs8::Error::EncryptedPrivateKey(
                 unsupported @ (pkcs8::pkcs5::Error::UnsupportedAlgorithm { .. }
@@ -123,6 +129,17 @@ fn decrypt(
             // One wrong passphrase in 256 happens to end in valid padding; then the content is not DER.
             _ => SealError::WrongPassphrase,
         })
+}
+
+/// One key derivation at a time, on a thread that ends with it; `None` if that thread fails.
+///
+/// A derivation takes 16 MiB for a moment. glibc keeps that much for ever for each thread that did
+/// one, and hands it on when the thread ends: spread over a program's worker threads it would add
+/// up to more than all the rest.
+fn in_turn<T: Send>(derive: impl FnOnce() -> T + Send) -> Option<T> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    thread::scope(|scope| scope.spawn(derive).join().ok())
 }
 
 fn affordable(kdf: &Kdf) -> bool {
