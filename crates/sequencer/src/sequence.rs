@@ -65,8 +65,8 @@ struct Assigned {
 enum Outcome {
     /// The batch is durable.
     Committed,
-    /// It did not take effect as planned, or others went on from it; these are in the log.
-    Overtaken(Vec<Known>),
+    /// The head has moved: by this batch, by others, or by both. These are in the log.
+    Moved(Vec<Known>),
 }
 
 pub(crate) struct Sequencer<F: Format> {
@@ -307,9 +307,7 @@ impl<F: Format> Sequencer<F> {
                     .advance(&self.shared.record, Arc::clone(&view))
                     .await
                 {
-                    // Committed, but a roll-back behind it would not be noticed: stop.
-                    let reason = format!("{error}; nothing is signed without a roll-back guard");
-                    return Err((self.shared.refuse(reason), assigned));
+                    return Err((self.unguarded(&error), assigned));
                 }
                 self.shared.tiles.remember(&view.filled).await;
                 self.shared.publish(Arc::clone(&view));
@@ -320,7 +318,7 @@ impl<F: Format> Sequencer<F> {
                 }
                 Ok(())
             }
-            Ok(Outcome::Overtaken(known)) => self.settle(&known, assigned, timestamp_ms),
+            Ok(Outcome::Moved(known)) => self.settle(&known, assigned, timestamp_ms),
             Err(error) => Err((error, assigned)),
         }
     }
@@ -367,11 +365,8 @@ impl<F: Format> Sequencer<F> {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(1));
             };
-            if *batch.head() == update.head {
-                return Ok(Outcome::Committed);
-            }
             if *batch.head() != base {
-                return self.overtaken(batch.as_mut(), assigned).await;
+                return self.find(batch.as_mut(), assigned).await;
             }
             if started.elapsed() > RESOLVE_FOR || batch.state() == LogState::Frozen {
                 return Err(unavailable(&error));
@@ -380,8 +375,8 @@ impl<F: Format> Sequencer<F> {
         }
     }
 
-    /// Somebody else has moved the head since the interrupted commit: what of it is in the log?
-    async fn overtaken(
+    /// The head has moved since the interrupted commit: what of the batch is in the log?
+    async fn find(
         &mut self,
         batch: &mut dyn Batch,
         assigned: &[Assigned],
@@ -391,16 +386,26 @@ impl<F: Format> Sequencer<F> {
             Err(SyncError::Refuse(reason)) => return Err(self.shared.refuse(reason)),
             Err(SyncError::Store(error)) => return Err(unavailable(&error)),
         }
+        if let Err(error) = self.state.write_guard(&self.shared.record).await {
+            return Err(self.unguarded(&error));
+        }
         let mut identities: Vec<Hash> = assigned.iter().map(|assigned| assigned.identity).collect();
         identities.sort_unstable();
         batch
             .known(&identities)
             .await
-            .map(Outcome::Overtaken)
+            .map(Outcome::Moved)
             .map_err(|error| unavailable(&error))
     }
 
-    /// Answers the waiters of an overtaken batch, each according to what is in the log.
+    /// Something is committed, but a roll-back behind it would not be noticed: stop.
+    fn unguarded(&self, error: &crate::GuardError) -> AppendError {
+        self.shared.refuse(format!(
+            "{error}; nothing is signed without a roll-back guard"
+        ))
+    }
+
+    /// Answers the waiters of an interrupted batch, each according to what is in the log.
     fn settle(
         &mut self,
         known: &[Known],

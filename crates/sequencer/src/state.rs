@@ -180,7 +180,11 @@ impl State {
         self.write_guard(record).await
     }
 
-    async fn write_guard(&mut self, record: &LogRecord) -> Result<(), crate::GuardError> {
+    /// Remembers the newest known head in the guard.
+    pub(crate) async fn write_guard(
+        &mut self,
+        record: &LogRecord,
+    ) -> Result<(), crate::GuardError> {
         let head = self.view.head();
         let mark = Mark {
             log: record.id,

@@ -69,6 +69,11 @@ async fn a_commit_of_unknown_outcome_is_resolved(place: Place) {
         );
         check(&setup, &[number], &appended);
         assert_eq!(log.head().await.unwrap(), appended.head);
+        let guard = std::fs::read_to_string(place.guard()).unwrap();
+        assert!(
+            guard.contains(&format!("size {} root", number + 1)),
+            "{guard}"
+        );
     }
     assert_eq!(check_whole(&store).await.len(), 6);
     drop(log);
