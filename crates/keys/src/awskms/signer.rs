@@ -87,18 +87,21 @@ impl AwsKmsSigner {
     }
 
     async fn of(client: Client, key: &str) -> Result<Self, AwsKmsError> {
-        // The public key and what it is for come in one answer, so they belong together.
-        let answer = client.get_public_key().key_id(key).send().await?;
-        let arn = answer
-            .key_id()
-            .filter(|arn| arn.starts_with("arn:"))
-            .ok_or_else(|| AwsKmsError::Key("KMS did not say the key's ARN".to_owned()))?
-            .to_owned();
-        if answer.key_usage() != Some(&KeyUsageType::SignVerify) {
+        let description = client.describe_key().key_id(key).send().await?;
+        let description = description
+            .key_metadata()
+            .ok_or_else(|| AwsKmsError::Key("KMS did not describe the key".to_owned()))?;
+        if description.key_usage() != Some(&KeyUsageType::SignVerify) {
             return Err(AwsKmsError::Key(
                 "it is not for signing (KeyUsage must be SIGN_VERIFY)".to_owned(),
             ));
         }
+        // From here on the key has one name that nobody can point elsewhere.
+        let arn = description
+            .arn()
+            .ok_or_else(|| AwsKmsError::Key("KMS did not say the key's ARN".to_owned()))?
+            .to_owned();
+        let answer = client.get_public_key().key_id(&arn).send().await?;
         let spki = answer.public_key().map(Blob::as_ref).unwrap_or_default();
         let public_key = crypto::PublicKey::from_spki_der(spki)
             .map_err(|error| AwsKmsError::Key(error.to_string()))?;
@@ -109,7 +112,7 @@ impl AwsKmsSigner {
             Algorithm::EcdsaP384Sha384 => SigningAlgorithmSpec::EcdsaSha384,
             Algorithm::Ed25519 => return Err(unsupported(&kind)),
         };
-        if !answer.signing_algorithms().contains(&algorithm) {
+        if !description.signing_algorithms().contains(&algorithm) {
             return Err(AwsKmsError::Key(format!(
                 "KMS does not sign with it by {algorithm}"
             )));
