@@ -145,6 +145,18 @@ impl FileSigner {
         Ok((Self::new(pair)?, encrypted))
     }
 
+    /// The signer over a DER `PrivateKeyInfo` that was decrypted elsewhere.
+    #[cfg(feature = "remote")]
+    pub(crate) fn from_private_key_info(der: &[u8]) -> Result<Self, PairError> {
+        Pair::from_private_key_info(der).and_then(Self::new)
+    }
+
+    /// The DER `PrivateKeyInfo`, to encrypt it elsewhere.
+    #[cfg(feature = "remote")]
+    pub(crate) fn private_key_info(&self) -> Result<Zeroizing<Vec<u8>>, PairError> {
+        self.pair.private_key_info()
+    }
+
     fn new(pair: Pair) -> Result<Self, PairError> {
         let public_key =
             crypto::PublicKey::from_spki_der(&pair.public_key()?).map_err(|_| PairError::Key)?;

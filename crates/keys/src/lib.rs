@@ -9,12 +9,13 @@ mod file;
 mod open;
 mod pair;
 mod passphrase;
-#[cfg(any(feature = "pkcs11", feature = "kms-aws", feature = "vault"))]
+#[cfg(feature = "remote")]
 mod pinned;
 mod pkcs11;
 mod sealed;
 mod transit;
 mod uri;
+mod wrapped;
 
 pub use awskms::AwsKmsUri;
 #[cfg(feature = "kms-aws")]
@@ -29,6 +30,9 @@ pub use pkcs11::{Pkcs11Error, Pkcs11Signer};
 pub use transit::{TransitError, TransitSigner};
 pub use transit::{TransitServer, TransitUri};
 pub use uri::{KeyUri, KeyUriError};
+pub use wrapped::WrappedUri;
+#[cfg(feature = "remote")]
+pub use wrapped::{KekError, WrappedKeyError};
 
 use std::sync::Arc;
 

@@ -46,6 +46,15 @@ pub enum OpenError {
         /// What is wrong.
         source: crate::TransitError,
     },
+    /// A wrapped key file.
+    #[cfg(feature = "remote")]
+    #[error("key {uri}: {source}")]
+    Wrapped {
+        /// The key.
+        uri: KeyUri,
+        /// What is wrong.
+        source: crate::WrappedKeyError,
+    },
 }
 
 /// Opens the key at `uri`; asks its backend for the public key once and pins it.
@@ -87,6 +96,14 @@ pub async fn open(
         KeyUri::Transit(location) => {
             let signer = crate::TransitSigner::open(location).await;
             shared(signer, |source| OpenError::Transit {
+                uri: uri.clone(),
+                source,
+            })
+        }
+        #[cfg(feature = "remote")]
+        KeyUri::Wrapped(location) => {
+            let signer = crate::wrapped::open(location, passphrase).await;
+            shared(signer, |source| OpenError::Wrapped {
                 uri: uri.clone(),
                 source,
             })
@@ -140,6 +157,14 @@ pub async fn create(
                 source,
             })
         }
+        #[cfg(feature = "remote")]
+        KeyUri::Wrapped(location) => {
+            let signer = crate::wrapped::create(location, algorithm, passphrase).await;
+            shared(signer, |source| OpenError::Wrapped {
+                uri: uri.clone(),
+                source,
+            })
+        }
         #[allow(
             unreachable_patterns,
             reason = "a build with every backend leaves none"
@@ -162,7 +187,7 @@ where
     Ok(Arc::new(signer))
 }
 
-#[cfg(any(feature = "kms-aws", feature = "vault"))]
+#[cfg(feature = "remote")]
 fn shared<S: crate::Signer + 'static, E>(
     signer: Result<S, E>,
     error: impl FnOnce(E) -> OpenError,

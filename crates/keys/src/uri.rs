@@ -9,6 +9,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use crate::awskms::AwsKmsUri;
 use crate::pkcs11::Pkcs11Uri;
 use crate::transit::{TransitServer, TransitUri};
+use crate::wrapped::WrappedUri;
 
 /// Schemes of backends that are features of the build, with the feature that adds each.
 const REMOTE: [(&str, &str, &str, bool); 4] = [
@@ -30,7 +31,7 @@ const PLANNED: [(&str, &str); 2] = [
 ];
 
 /// What is escaped in the path of a `file:` URI.
-const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#');
+pub(crate) const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#');
 
 /// Where a key lives.
 ///
@@ -49,6 +50,8 @@ pub enum KeyUri {
     Pkcs11(Box<Pkcs11Uri>),
     /// A key in the transit engine of Vault or OpenBao.
     Transit(Box<TransitUri>),
+    /// A key file that another key encrypts.
+    Wrapped(Box<WrappedUri>),
 }
 
 /// Why a key URI was refused.
@@ -79,6 +82,7 @@ impl fmt::Display for KeyUri {
             Self::AwsKms(uri) => uri.fmt(f),
             Self::Pkcs11(uri) => uri.fmt(f),
             Self::Transit(uri) => uri.fmt(f),
+            Self::Wrapped(uri) => uri.fmt(f),
         }
     }
 }
@@ -119,6 +123,7 @@ impl FromStr for KeyUri {
                 .map(|uri| Self::Transit(Box::new(uri))),
             "openbao" => TransitUri::parse(TransitServer::OpenBao, rest)
                 .map(|uri| Self::Transit(Box::new(uri))),
+            "wrapped" => WrappedUri::parse(rest).map(|uri| Self::Wrapped(Box::new(uri))),
             _ => Err(match PLANNED.iter().find(|(known, _)| *known == scheme) {
                 Some((_, backend)) => format!(
                     "there is no {backend} backend yet; this build knows {}",
@@ -178,7 +183,7 @@ pub(crate) fn percent_decoded(text: &str) -> Result<Vec<u8>, String> {
 }
 
 /// The path in what follows `file:`.
-fn file_path(rest: &str) -> Result<PathBuf, &'static str> {
+pub(crate) fn file_path(rest: &str) -> Result<PathBuf, &'static str> {
     if rest.contains(['?', '#']) {
         return Err("a file: URI has no query or fragment; write %3F and %23 for these characters");
     }

@@ -11,6 +11,8 @@ mod client;
 #[cfg(feature = "kms-aws")]
 mod error;
 #[cfg(feature = "kms-aws")]
+pub(crate) mod kek;
+#[cfg(feature = "kms-aws")]
 mod signer;
 
 pub use uri::AwsKmsUri;

@@ -125,12 +125,7 @@ pub(super) fn private_key(
             _ => {}
         }
     }
-    if !sensitive || extractable {
-        return Err(Pkcs11Error::Key(
-            "it can be read out of the token (CKA_SENSITIVE must be true and CKA_EXTRACTABLE false); make another one there"
-                .to_owned(),
-        ));
-    }
+    not_readable(sensitive, extractable)?;
     let curve = parameters
         .as_deref()
         .and_then(Curve::named)
@@ -151,6 +146,50 @@ pub(super) fn private_key(
             )
         })?;
     Ok((handle, public_key))
+}
+
+/// Finds the one AES key that `selector` means, and checks that it cannot be read out.
+pub(super) fn secret_key(
+    session: &Session,
+    selector: &KeySelector,
+) -> Result<ObjectHandle, Pkcs11Error> {
+    let handle = only(
+        session,
+        &selector.template(ObjectClass::SECRET_KEY),
+        "secret keys",
+    )?
+    .ok_or(Pkcs11Error::NoKey)?;
+    let (mut aes, mut sensitive, mut extractable) = (false, false, true);
+    for attribute in session.get_attributes(
+        handle,
+        &[
+            AttributeType::KeyType,
+            AttributeType::Sensitive,
+            AttributeType::Extractable,
+        ],
+    )? {
+        match attribute {
+            Attribute::KeyType(kind) => aes = kind == KeyType::AES,
+            Attribute::Sensitive(is) => sensitive = is,
+            Attribute::Extractable(is) => extractable = is,
+            _ => {}
+        }
+    }
+    if !aes {
+        return Err(Pkcs11Error::Key("it is not an AES key".to_owned()));
+    }
+    not_readable(sensitive, extractable)?;
+    Ok(handle)
+}
+
+fn not_readable(sensitive: bool, extractable: bool) -> Result<(), Pkcs11Error> {
+    if sensitive && !extractable {
+        return Ok(());
+    }
+    Err(Pkcs11Error::Key(
+        "it can be read out of the token (CKA_SENSITIVE must be true and CKA_EXTRACTABLE false); make another one there"
+            .to_owned(),
+    ))
 }
 
 /// `CKA_EC_POINT` of the public key object that belongs to the private key with `identity`.

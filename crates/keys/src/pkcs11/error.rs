@@ -33,7 +33,7 @@ pub enum Pkcs11Error {
     },
     /// There is no such key on the token.
     #[error(
-        "no private key with this label or id is on the token; `pkcs11-tool --login --list-objects` lists them"
+        "no such key with this label or id is on the token; `pkcs11-tool --login --list-objects` lists them"
     )]
     NoKey,
     /// No token in any slot is the one that is meant.

@@ -18,6 +18,8 @@ mod error;
 #[cfg(feature = "pkcs11")]
 mod generate;
 #[cfg(feature = "pkcs11")]
+pub(crate) mod kek;
+#[cfg(feature = "pkcs11")]
 mod module;
 #[cfg(feature = "pkcs11")]
 mod pool;

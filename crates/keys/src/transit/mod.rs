@@ -13,6 +13,8 @@ mod client;
 #[cfg(feature = "vault")]
 mod environment;
 #[cfg(feature = "vault")]
+pub(crate) mod kek;
+#[cfg(feature = "vault")]
 mod signer;
 
 pub use uri::{TransitServer, TransitUri};

@@ -17,3 +17,5 @@ mod process;
 mod refusal;
 #[cfg(feature = "vault")]
 mod transit;
+#[cfg(feature = "remote")]
+mod wrapped;

@@ -280,3 +280,23 @@ fn keys_that_cannot_be_used_are_refused_with_the_reason() {
         },
     );
 }
+
+#[test]
+fn wrapped_keys_open_unchanged_with_their_own_kek_only() {
+    with_server(
+        "wrapped_keys_open_unchanged_with_their_own_kek_only",
+        &[],
+        |moto| {
+            block_on(async {
+                let operator = moto.operator().await;
+                let mut keks = Vec::new();
+                for _ in 0..2 {
+                    let key = operator.create_key().send().await.unwrap();
+                    keks.push(uri(key.key_metadata().unwrap().arn().unwrap()));
+                }
+                let directory = tempfile::tempdir().unwrap();
+                crate::wrapped::keeps_what_it_promises(&keks[0], &keks[1], directory.path()).await;
+            });
+        },
+    );
+}

@@ -65,6 +65,18 @@ impl SoftHsm {
         &self.module
     }
 
+    /// A new AES-256 key of this label.
+    pub(super) fn secret_key(&self, label: &str) {
+        self.tool(&[
+            "--keygen",
+            "--key-type",
+            "AES:32",
+            "--label",
+            label,
+            "--sensitive",
+        ]);
+    }
+
     pub(super) fn init_token(&self, label: &str) {
         run(Command::new("softhsm2-util")
             .args(["--init-token", "--free", "--so-pin", "5555"])

@@ -280,3 +280,35 @@ async fn the_token_does_not_follow_a_redirect() {
     );
     assert_eq!(elsewhere.engine().requests, 0);
 }
+
+#[tokio::test]
+async fn wrapped_keys_open_unchanged_with_their_own_kek_only() {
+    let setup = Setup::new().await;
+    for name in ["kek", "other"] {
+        setup.server.engine().make(name, "aes256-gcm96");
+    }
+    let (kek, other) = (setup.uri("kek"), setup.uri("other"));
+    crate::wrapped::keeps_what_it_promises(&kek, &other, setup.directory.path()).await;
+}
+
+#[tokio::test]
+async fn a_wrapped_key_costs_one_request_and_signs_without_the_server() {
+    let mut setup = Setup::new().await;
+    setup.server.engine().make("kek", "aes256-gcm96");
+    let uri = crate::wrapped::uri(
+        &setup.directory.path().join("ca.json"),
+        &setup.uri("kek"),
+        "",
+    );
+    keys::create(&uri, Algorithm::EcdsaP256Sha256, None)
+        .await
+        .unwrap();
+    // Rotated meanwhile: the ciphertext says which version opens it.
+    setup.server.engine().rotate("kek");
+    let before = setup.server.engine().requests;
+    let signer = keys::open(&uri, None).await.unwrap();
+    assert_eq!(setup.server.engine().requests, before + 1);
+    setup.server.stop().await;
+    let signature = signer.sign(b"message").await.unwrap();
+    assert!(verifies(&signer, b"message", &signature));
+}
