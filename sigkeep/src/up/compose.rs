@@ -102,13 +102,11 @@ impl Plan<'_> {
     pub async fn open(self) -> Result<Opened, ComposeError> {
         let endpoints = Endpoints::on(&self.state.ports);
         let services = trust::services(self.state, &self.material, &endpoints)?;
-        // Deriving the key of each encrypted file takes tens of milliseconds: side by side.
-        let ((rekor, store), fulcio, timestamp, repository) = tokio::try_join!(
-            self.open_rekor(),
-            self.open_fulcio(&endpoints),
-            self.open_timestamp(),
-            self.open_repository(&services),
-        )?;
+        // First what may refuse, and last what begins to talk to others.
+        let (rekor, store) = self.open_rekor().await?;
+        let timestamp = self.open_timestamp().await?;
+        let repository = self.open_repository(&services).await?;
+        let fulcio = self.open_fulcio(&endpoints).await?;
         let root = files::read(&repository.first_root_json())?;
         trust::write_files(self.layout, &services, &self.material, &endpoints, &root)?;
 
@@ -185,8 +183,16 @@ impl Plan<'_> {
             disabled_endpoints: std::collections::BTreeSet::new(),
             server: rekor_rs::ServerConfig::default(),
         };
-        let service = rekor_rs::Service::open(config, store.clone(), self.clock.clone()).await?;
-        Ok((service, store))
+        match rekor_rs::Service::open(config, store.clone(), self.clock.clone()).await {
+            Ok(service) => Ok((service, store)),
+            Err(refusal) => {
+                // A write-ahead log left here would be applied to the file that is restored next.
+                if let Err(error) = store.close().await {
+                    tracing::warn!(%error, "the database was not closed");
+                }
+                Err(refusal.into())
+            }
+        }
     }
 
     async fn open_fulcio(&self, endpoints: &Endpoints) -> Result<fulcio_rs::Service, ComposeError> {

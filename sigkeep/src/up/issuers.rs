@@ -86,3 +86,23 @@ ci-issuer-metadata:
       deployment-environment: environment
     subject-alternative-name-template: "https://{{ .ci_config_ref_uri }}"
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_certificate_authority_takes_the_configuration_and_believes_every_issuer() {
+        let text = configuration(&Ports::DEFAULT);
+        let registry = fulcio_rs::Issuers::Inline(text).load().unwrap();
+        let believed: Vec<String> = registry
+            .issuers()
+            .map(|issuer| issuer.url().to_owned())
+            .collect();
+        let base = Ports::DEFAULT.base(Endpoint::Oidc);
+        for shape in Shape::ALL {
+            assert!(believed.contains(&shape.issuer_url(&base)), "{shape:?}");
+        }
+        assert_eq!(believed.len(), Shape::ALL.len());
+    }
+}

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -275,4 +275,93 @@ async fn a_token_is_printed_alone_and_the_running_issuer_stands_for_it() {
             "{wrong:?}"
         );
     }
+}
+
+/// Runs `up` to its end; it must refuse. Returns what it said.
+fn refused(directory: &Path) -> String {
+    let output = sigkeep(&["up", "--free-ports"], directory);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!directory.join("endpoints.json").exists());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_database_that_is_lost_or_exchanged_is_not_made_anew() {
+    let (_temporary, directory) = data();
+    assert_eq!(Up::start(&directory).stop(), Some(0));
+    let database = directory.join("logs.db");
+    let content = fs::read(&database).unwrap();
+
+    fs::remove_file(&database).unwrap();
+    let said = refused(&directory);
+    assert!(
+        said.contains("logs.db is missing") && said.contains("backup"),
+        "{said}"
+    );
+
+    // An empty file is an empty database. Its logs would have the old keys and a new history.
+    fs::write(&database, b"").unwrap();
+    let said = refused(&directory);
+    assert!(said.contains("rolled back"), "{said}");
+
+    fs::write(&database, content).unwrap();
+    assert_eq!(Up::start(&directory).stop(), Some(0));
+}
+
+#[tokio::test]
+async fn every_development_issuer_leads_to_a_certificate() {
+    let (_temporary, directory) = data();
+    let up = Up::start(&directory);
+    let oidc = up.base("oidc");
+    for (arguments, identity) in [
+        (
+            ["--email", "dev@corp.example"],
+            "dev@corp.example".to_owned(),
+        ),
+        (
+            ["--issuer", "github"],
+            "https://github.com/example/project/.github/workflows/release.yml@refs/heads/main"
+                .to_owned(),
+        ),
+        (
+            ["--issuer", "gitlab"],
+            "https://gitlab.com/example/project//.gitlab-ci.yml@refs/heads/main".to_owned(),
+        ),
+        (
+            ["--issuer", "kubernetes"],
+            "https://kubernetes.io/namespaces/default/serviceaccounts/default".to_owned(),
+        ),
+        (["--issuer", "uri"], format!("{oidc}/workloads/dev")),
+    ] {
+        let [flag, value] = arguments;
+        let printed = sigkeep(&["token", flag, value], &directory);
+        let token = String::from_utf8(printed.stdout).unwrap().trim().to_owned();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let request = rcgen::CertificateParams::default()
+            .serialize_request(&key)
+            .unwrap();
+        let body = json!({
+            "credentials": { "oidcIdentityToken": token },
+            "certificateSigningRequest": STANDARD.encode(request.pem().unwrap()),
+        });
+        let url = up.base("fulcio") + "/api/v2/signingCert";
+        let answer = client().post(url).json(&body).send().await.unwrap();
+        let status = answer.status();
+        let answer: Value = answer.json().await.unwrap();
+        assert!(status.is_success(), "{identity}: {answer}");
+        let chain = &answer["signedCertificateEmbeddedSct"]["chain"]["certificates"];
+        let (_, leaf) = pem_rfc7468::decode_vec(chain[0].as_str().unwrap().as_bytes()).unwrap();
+        // Both are ASCII strings in the certificate.
+        for text in [
+            identity,
+            payload(&token)["iss"].as_str().unwrap().to_owned(),
+        ] {
+            assert!(
+                leaf.windows(text.len())
+                    .any(|window| window == text.as_bytes()),
+                "{text}"
+            );
+        }
+    }
+    assert_eq!(up.stop(), Some(0));
 }
