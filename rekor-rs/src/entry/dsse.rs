@@ -121,6 +121,7 @@ fn canonical(proposed: &Proposed<'_>) -> Result<Verified, EntryError> {
         .as_ref()
         .filter(|list| !list.is_empty())
         .ok_or_else(incomplete)?;
+    envelope::check_count(submitted.len())?;
     let mut verifiers = Vec::with_capacity(submitted.len());
     for signature in submitted {
         let signature = signature.as_ref().ok_or_else(incomplete)?;

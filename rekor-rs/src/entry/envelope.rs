@@ -51,9 +51,7 @@ pub(super) fn verify<'a>(
     signed: &Signed<'a>,
     keys: &[Vec<u8>],
 ) -> Result<VerifiedEnvelope<'a>, EntryError> {
-    if keys.len() > MAX_SIGNATURES {
-        return Err(too_many());
-    }
+    check_count(keys.len())?;
     let decoded = Decoded::new(signed)?;
     let mut open: Vec<&str> = signed.signatures.clone();
     open.sort_unstable();
@@ -93,10 +91,15 @@ pub(super) fn verify_one(signed: &Signed<'_>, verifier: &Verifier) -> Result<Vec
     Ok(decoded.payload)
 }
 
-fn too_many() -> EntryError {
-    EntryError::Invalid(format!(
-        "more than {MAX_SIGNATURES} signatures or verifiers"
-    ))
+/// Refuses more signatures, or keys, than an envelope may have: parsing a key takes longer than
+/// sending one.
+pub(super) fn check_count(count: usize) -> Result<(), EntryError> {
+    match count {
+        0..=MAX_SIGNATURES => Ok(()),
+        _ => Err(EntryError::Invalid(format!(
+            "more than {MAX_SIGNATURES} signatures or verifiers"
+        ))),
+    }
 }
 
 /// An envelope out of its base64.
@@ -108,9 +111,7 @@ struct Decoded<'a> {
 
 impl<'a> Decoded<'a> {
     fn new(signed: &Signed<'a>) -> Result<Self, EntryError> {
-        if signed.signatures.len() > MAX_SIGNATURES {
-            return Err(too_many());
-        }
+        check_count(signed.signatures.len())?;
         let undecodable = || {
             EntryError::invalid(
                 "could not verify envelope: unable to base64 decode payload (is payload in the right format?)",

@@ -187,6 +187,12 @@ pub struct Submission<'a> {
     cheap: bool,
 }
 
+/// Longest canonical body, in bytes. Bodies are kept for ever, and an answer holds up to ten of
+/// them: with nothing but the limit on requests (32 MiB, most of which may be a key hint that
+/// nobody checks), 150 bytes of a query would be answered with 400 MiB. Long chains of certificates
+/// with several signatures reach some 100 KiB.
+const MAX_BODY: usize = 1 << 20;
+
 /// Largest `spec` of a single-signature kind that counts as cheap, in bytes: a certificate with
 /// room to spare, or a chain of three, but not one of ten.
 const CHEAP_SPEC: usize = 4 * 1024;
@@ -242,7 +248,13 @@ impl<'a> Submission<'a> {
 
     /// Parses `spec`, verifies the signatures and prints the canonical body.
     pub fn verify(self, purpose: Purpose, limits: &Limits) -> Result<Verified, EntryError> {
-        (self.verify)(self.spec.get(), purpose, limits)
+        let verified = (self.verify)(self.spec.get(), purpose, limits)?;
+        match verified.body.len() {
+            0..=MAX_BODY => Ok(verified),
+            _ => Err(EntryError::invalid(
+                "the entry is too large: what the log would keep is longer than 1 MiB",
+            )),
+        }
     }
 }
 

@@ -147,11 +147,12 @@ fn submissions() -> Vec<String> {
         .collect()
 }
 
+const LIMITS: Limits = Limits { attestation: 1024 };
+
 fn look_at(json: &[u8]) {
-    let limits = Limits { attestation: 1024 };
     for purpose in [Purpose::Insert, Purpose::Find] {
         if let Ok(submission) = Submission::parse(json) {
-            let _refused_or_not = submission.verify(purpose, &limits);
+            let _refused_or_not = submission.verify(purpose, &LIMITS);
         }
     }
 }
@@ -191,6 +192,34 @@ fn members(value: &serde_json::Value, path: String, paths: &mut Vec<String>) {
     if !path.is_empty() {
         paths.push(path);
     }
+}
+
+/// A look for a `dsse` entry with these signatures, all of one key.
+fn dsse_with(signatures: &[&str]) -> Result<Verified, EntryError> {
+    let canonical = submissions().swap_remove(2);
+    let mut json: serde_json::Value = serde_json::from_str(&canonical).unwrap();
+    let one = json["spec"]["signatures"][0].clone();
+    let many = signatures.iter().map(|text| {
+        let mut signature = one.clone();
+        signature["signature"] = (*text).into();
+        signature
+    });
+    json["spec"]["signatures"] = many.collect();
+    Submission::parse(json.to_string().as_bytes())?.verify(Purpose::Find, &LIMITS)
+}
+
+#[test]
+fn a_body_too_long_to_be_kept_is_refused() {
+    assert!(dsse_with(&[&"A".repeat(MAX_BODY - 2048)]).is_ok());
+    let refused = dsse_with(&[&"A".repeat(MAX_BODY)]).unwrap_err();
+    assert!(refused.to_string().contains("too large"), "{refused}");
+}
+
+#[test]
+fn more_signatures_than_an_envelope_may_have_are_not_looked_at() {
+    assert!(dsse_with(&["AA=="; 32]).is_ok());
+    let refused = dsse_with(&["AA=="; 33]).unwrap_err();
+    assert!(refused.to_string().contains("more than 32"), "{refused}");
 }
 
 proptest! {
