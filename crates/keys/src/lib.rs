@@ -1,7 +1,16 @@
 //! Key custody: everything that signs does so through [`Signer`].
 //!
-//! A key is named by a [`KeyUri`] and opened by [`open`]. Which backends exist is decided when the
-//! program is built; a URI whose backend is missing is refused with a message that says so.
+//! A key is named by a [`KeyUri`], opened by [`open`] and made by [`create`]. Which backends exist is
+//! decided when the program is built; a URI whose backend is missing is refused with a message that
+//! names the build that has it.
+//!
+//! | URI | Where the key is | Feature |
+//! |---|---|---|
+//! | `file:PATH` | an encrypted PKCS#8 file | always |
+//! | `pkcs11:token=…;object=…?module-path=…` | an HSM ([`Pkcs11Uri`]) | `pkcs11` |
+//! | `awskms:///…` | AWS KMS ([`AwsKmsUri`]) | `kms-aws` |
+//! | `hashivault://…`, `openbao://…` | a transit engine ([`TransitUri`]) | `vault` |
+//! | `wrapped:PATH?kek=URI` | a file that one of the last three encrypts ([`WrappedUri`]) | that one's |
 
 mod awskms;
 mod durable;

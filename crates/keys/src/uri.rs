@@ -152,6 +152,11 @@ fn known() -> String {
 /// `uri` as it may be shown: secrets in URIs are refused, but they are secrets nevertheless.
 fn without_secrets(uri: &str) -> String {
     let attribute = match uri.split_once(':') {
+        // The key-encryption key's own error shows its URI; here it is percent-encoded.
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("wrapped") => {
+            let path = rest.split_once('?').map_or(rest, |(path, _)| path);
+            return format!("{scheme}:{path}?…");
+        }
         Some((scheme, _)) if scheme.eq_ignore_ascii_case("pkcs11") => "pin-value=",
         _ => "token=",
     };
@@ -287,6 +292,8 @@ mod tests {
     #[test]
     fn a_secret_in_a_uri_is_not_repeated_in_the_error() {
         for uri in [
+            "wrapped:ca.json?kek=pkcs11%3Atoken%3Dt%3Bobject%3Dk%3Fpin-value%3D2324",
+            "wrapped:ca.json?kek=hashivault%3A%2F%2Fk%3Ftoken%3D2324",
             "hashivault://ca?token=2324&mount=x",
             "openbao://ca?token=2324",
             "pkcs11:token=t;object=k?module-path=/m&pin-value=2324&x=y",

@@ -204,7 +204,8 @@ impl fmt::Display for Pkcs11Uri {
                 "pin-source",
                 self.pin_source.as_ref().map(|source| match source {
                     PassphraseSource::File(path) => {
-                        format!("file:{}", escaped(&path.to_string_lossy()))
+                        let host = if path.is_absolute() { "//" } else { "" };
+                        format!("file:{host}{}", escaped(&path.to_string_lossy()))
                     }
                     PassphraseSource::Environment(name) => format!("env:{}", escaped(name)),
                 }),
@@ -249,15 +250,20 @@ fn pin_source(value: &str) -> Result<PassphraseSource, String> {
     if let Some(name) = value.strip_prefix("env:") {
         return Ok(PassphraseSource::Environment(name.to_owned()));
     }
-    let path = value.strip_prefix("file:").unwrap_or(value);
-    let path = path.strip_prefix("//").unwrap_or(path);
-    if value.starts_with('|')
-        || path.is_empty()
-        || (path.contains(':') && !value.starts_with("file:"))
-    {
-        return Err("pin-source is file:PATH, a path, or env:NAME".to_owned());
+    let path = match value.strip_prefix("file:") {
+        // A host would be between the second and the third slash (RFC 8089).
+        Some(local) if local.starts_with("//") => local
+            .strip_prefix("//")
+            .filter(|path| path.starts_with('/')),
+        Some(path) => Some(path),
+        // RFC 7512 also has other schemes, and commands after a bar.
+        None if value.starts_with('|') || value.contains(':') => None,
+        None => Some(value),
+    };
+    match path {
+        Some(path) if !path.is_empty() => Ok(PassphraseSource::File(path.into())),
+        _ => Err("pin-source is file:PATH, a path, or env:NAME".to_owned()),
     }
-    Ok(PassphraseSource::File(path.into()))
 }
 
 #[cfg(test)]
@@ -330,6 +336,10 @@ mod tests {
                 "pin-source is",
             ),
             (
+                "token=t;object=k?module-path=/m&pin-source=file://host/pin",
+                "pin-source is",
+            ),
+            (
                 "token=t;object=k?module-path=/m&pin-source=http://x/pin",
                 "pin-source is",
             ),
@@ -338,6 +348,34 @@ mod tests {
             let error = uri.parse::<Pkcs11Uri>().unwrap_err();
             assert!(error.contains(says), "{uri}: {error}");
             assert!(!error.contains("1234"), "{error}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_printed_uri_reads_back_as_the_same_key(
+            token in "[^\0]{1,20}",
+            object in "[^\0]{1,20}",
+            id: Option<Vec<u8>>,
+            module in "/[^\0]{1,20}",
+            sessions in proptest::option::of(1..=MAX_SESSIONS),
+        ) {
+            let uri = Pkcs11Uri {
+                token: Some(token),
+                object: Some(object),
+                id,
+                module_path: Some(module.clone().into()),
+                pin_source: Some(PassphraseSource::File(module.into())),
+                sessions,
+                ..Pkcs11Uri::default()
+            };
+            let printed = uri.to_string();
+            proptest::prop_assert_eq!(printed.strip_prefix("pkcs11:").unwrap().parse(), Ok(uri));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_stop(text in ".{0,80}") {
+            let _refused = text.parse::<Pkcs11Uri>();
         }
     }
 }
