@@ -17,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
+use crate::delivery::Hangup;
 use crate::tls::HANDSHAKE_TIME;
 
 /// Longest head of a request, in bytes; beyond, 431.
@@ -95,19 +96,23 @@ impl Acceptor {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         peer: SocketAddr,
     ) {
+        let hangup = Hangup::default();
         let service = service_fn(|request: http::Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
+            request.extensions_mut().insert(hangup.clone());
             self.router.clone().call(request)
         });
         let mut connection =
             std::pin::pin!(self.http.serve_connection(TokioIo::new(stream), service));
         tokio::select! {
             ended = connection.as_mut() => return log_end(peer, ended),
+            () = hangup.0.cancelled() => return,
             () = self.stop.cancelled() => connection.as_mut().graceful_shutdown(),
         }
         tokio::select! {
             ended = connection.as_mut() => log_end(peer, ended),
+            () = hangup.0.cancelled() => {}
             () = self.kill.cancelled() => {}
         }
     }

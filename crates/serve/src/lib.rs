@@ -19,6 +19,7 @@
 //! routes. A handler that reads the raw `Body` has to limit it itself.
 
 mod connection;
+mod delivery;
 pub mod health;
 pub mod logging;
 pub mod metrics;

@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use tracing::Instrument;
 
 use crate::Limits;
+use crate::delivery::{self, Hangup};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -94,20 +95,28 @@ impl Around {
     }
 
     async fn bounded(&self, route: &str, request: Request, next: Next) -> Response {
-        let _permit = if route == "/healthz" {
+        let permit = if route == "/healthz" {
             None
         } else {
-            match self.at_work.try_acquire() {
+            match Arc::clone(&self.at_work).try_acquire_owned() {
                 Ok(permit) => Some(permit),
                 Err(_) => return unavailable("the service is busy; try again later"),
             }
         };
+        let version = request.version();
+        let hangup = request.extensions().get::<Hangup>().cloned();
         let answered = AssertUnwindSafe(next.run(request)).catch_unwind();
-        match tokio::time::timeout(self.limits.request, answered).await {
+        let response = match tokio::time::timeout(self.limits.request, answered).await {
             Ok(Ok(response)) => response,
             // Not `&panic`, which would look inside the box's own type.
             Ok(Err(panic)) => contain(panic.as_ref()),
             Err(_) => unavailable("the request took too long; try again later"),
+        };
+        match permit.zip(hangup) {
+            Some((permit, hangup)) => {
+                delivery::supervise(response, version, permit, hangup, self.limits.request)
+            }
+            None => response,
         }
     }
 }

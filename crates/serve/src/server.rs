@@ -22,9 +22,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Limits {
     /// Longest request body, in bytes.
     pub body: usize,
-    /// Longest time for one request, from its head to the head of its answer.
+    /// Longest time for one request, from its head to the head of its answer; and again for the
+    /// client to take each 64 KiB of the answer.
     pub request: Duration,
-    /// Requests at work at once; beyond, 503 with `Retry-After`.
+    /// Requests at work at once, long answers until they are taken included; beyond, 503 with
+    /// `Retry-After`.
     pub concurrency: usize,
     /// Open connections; beyond, new ones wait to be accepted.
     pub connections: usize,

@@ -149,3 +149,68 @@ async fn a_head_that_is_too_long_is_refused() {
     }
     assert_eq!(many.send().await.unwrap().status(), 431);
 }
+
+/// Sixteen megabytes, which no socket's buffers hold.
+fn long_answers() -> Router {
+    router().route("/long", get(async || "x".repeat(16 << 20)))
+}
+
+fn one_at_a_time() -> Limits {
+    Limits {
+        request: Duration::from_millis(400),
+        concurrency: 1,
+        ..Limits::default()
+    }
+}
+
+#[tokio::test]
+async fn a_long_answer_is_at_work_until_taken_and_not_kept_for_ever() {
+    let server = Server::start(long_answers(), one_at_a_time()).await;
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    idle.write_all(b"GET /long HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let mut head = [0; 12];
+    idle.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
+    let busy = client().get(server.url("/item/a")).send().await.unwrap();
+    assert_eq!(busy.status(), 503);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let free = client().get(server.url("/item/a")).send().await.unwrap();
+    assert_eq!(free.status(), 200);
+    let mut taken = Vec::new();
+    let _ended = idle.read_to_end(&mut taken).await;
+    assert!(taken.len() < 16 << 20);
+}
+
+#[tokio::test]
+async fn on_http_2_streams_without_a_window_do_not_keep_answers() {
+    let server = Server::start(long_answers(), one_at_a_time()).await;
+    let mut idle = TcpStream::connect(server.address).await.unwrap();
+    // The preface, settings with an initial window of 0, and a request of `/item/a` (RFC 9113
+    // sections 3.4 and 6.5.2; RFC 7541 without dynamic table or Huffman codes).
+    let mut request = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    request.extend([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0]);
+    let mut block = vec![0x82, 0x86, 0x04, 7];
+    block.extend(b"/item/a");
+    block.extend([0x01, 1, b'x']);
+    request.extend([0, 0, u8::try_from(block.len()).unwrap(), 1, 5, 0, 0, 0, 1]);
+    request.extend(block);
+    idle.write_all(&request).await.unwrap();
+    let mut taken = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(5), idle.read_to_end(&mut taken)).await;
+    assert!(ended.is_ok(), "the connection stays open");
+    let free = client().get(server.url("/item/a")).send().await.unwrap();
+    assert_eq!(free.status(), 200);
+}
+
+#[tokio::test]
+async fn a_long_answer_arrives_whole_over_both_versions() {
+    let server = Server::start(long_answers(), Limits::default()).await;
+    let two = builder().http2_prior_knowledge().build().unwrap();
+    for client in [client(), two] {
+        let answer = client.get(server.url("/long")).send().await.unwrap();
+        assert_eq!(answer.content_length(), Some(16 << 20));
+        assert_eq!(answer.bytes().await.unwrap().len(), 16 << 20);
+    }
+}
