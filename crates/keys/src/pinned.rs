@@ -1,8 +1,5 @@
 //! What a signer pins when it is opened, and the check that every signature passes before release.
 
-use pkcs8::der::Encode;
-use pkcs8::der::asn1::UintRef;
-
 use crate::{Algorithm, SignError};
 
 /// The public half of a key that lives elsewhere, with the algorithm that follows from it.
@@ -81,7 +78,10 @@ impl Pinned {
 }
 
 /// `Ecdsa-Sig-Value` (RFC 3279 section 2.2.3) of a raw `r‖s`; `None` if the length is odd or zero.
+#[cfg(any(feature = "pkcs11", test))]
 pub(crate) fn asn1_signature(raw: &[u8]) -> Option<Vec<u8>> {
+    use pkcs8::der::{Encode, asn1::UintRef};
+
     if raw.is_empty() || !raw.len().is_multiple_of(2) {
         return None;
     }

@@ -29,6 +29,10 @@ pub enum KekError {
 }
 
 /// Encrypts `secret` under the key at `kek`, bound to `binding`.
+#[cfg_attr(
+    not(feature = "pkcs11"),
+    expect(unused_variables, reason = "only tokens have PINs")
+)]
 pub(super) async fn encrypt(
     kek: &KeyUri,
     passphrase: Option<&Passphrase>,
@@ -60,6 +64,10 @@ pub(super) async fn encrypt(
 }
 
 /// Decrypts what [`encrypt`] returned, if the key and the binding are the same.
+#[cfg_attr(
+    not(feature = "pkcs11"),
+    expect(unused_variables, reason = "only tokens have PINs")
+)]
 pub(super) async fn decrypt(
     kek: &KeyUri,
     passphrase: Option<&Passphrase>,

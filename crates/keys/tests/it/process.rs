@@ -25,7 +25,7 @@ pub(crate) fn alone<G>(name: &str, prepare: impl FnOnce(&mut Command) -> G, body
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    assert!(output.status.success(), "{printed}");
+    assert!(output.status.success(), "{}: {printed}", output.status);
     assert!(
         printed.contains("1 passed"),
         "no test is named {name}: {printed}"

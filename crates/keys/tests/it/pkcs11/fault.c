@@ -7,6 +7,7 @@
  * Files there count calls, one byte each: initialised, logins, signatures. */
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,9 @@ typedef unsigned long ulong;
 #define DEVICE_REMOVED 0x32UL
 enum {
     INITIALIZE = 0, GET_FUNCTION_LIST = 3, GET_SLOT_LIST = 4, GET_TOKEN_INFO = 6, OPEN_SESSION = 12,
-    CLOSE_ALL_SESSIONS = 14, LOGIN = 18, GET_ATTRIBUTE_VALUE = 24, FIND_OBJECTS_INIT = 26,
-    DECRYPT = 34, SIGN_INIT = 42, SIGN = 43, FUNCTIONS = 68
+    CLOSE_SESSION = 13, CLOSE_ALL_SESSIONS = 14, LOGIN = 18, GET_ATTRIBUTE_VALUE = 24,
+    FIND_OBJECTS_INIT = 26, FIND_OBJECTS = 27, FIND_OBJECTS_FINAL = 28, DECRYPT = 34, SIGN_INIT = 42,
+    SIGN = 43, FUNCTIONS = 68
 };
 struct list { unsigned char version[2]; void *functions[FUNCTIONS]; };
 static struct list *real, proxy;
@@ -39,15 +41,28 @@ static void count(const char *name) {
         close(fd);
     }
 }
+/* Sessions end while nobody is inside the module behind: SoftHSM frees what other threads still use. */
+static pthread_rwlock_t inside = PTHREAD_RWLOCK_INITIALIZER;
+
 /* What pulling a token out does to the module behind: all its sessions end, and the login with them. */
 static int unplugged(void) {
     if (!on("unplugged")) return 0;
     ulong slots[16], n = 16;
+    pthread_rwlock_wrlock(&inside);
     if (((ulong (*)(unsigned char, ulong *, ulong *))real->functions[GET_SLOT_LIST])(1, slots, &n) == 0)
         for (ulong i = 0; i < n; i++)
             ((ulong (*)(ulong))real->functions[CLOSE_ALL_SESSIONS])(slots[i]);
+    pthread_rwlock_unlock(&inside);
     return 1;
 }
+
+/* Passes a call on, unless the token is unplugged. */
+#define PASS_ON(index, types, arguments)                                   \
+    if (unplugged()) return DEVICE_REMOVED;                                \
+    pthread_rwlock_rdlock(&inside);                                        \
+    ulong result = ((ulong (*) types)real->functions[index]) arguments;    \
+    pthread_rwlock_unlock(&inside)
+
 static ulong initialize(void *args) {
     count("initialised");
     return ((ulong (*)(void *))real->functions[INITIALIZE])(args);
@@ -57,35 +72,50 @@ static ulong get_slot_list(unsigned char present, ulong *slots, ulong *n) {
     return ((ulong (*)(unsigned char, ulong *, ulong *))real->functions[GET_SLOT_LIST])(present, slots, n);
 }
 static ulong get_token_info(ulong slot, void *info) {
-    if (unplugged()) return DEVICE_REMOVED;
-    return ((ulong (*)(ulong, void *))real->functions[GET_TOKEN_INFO])(slot, info);
+    PASS_ON(GET_TOKEN_INFO, (ulong, void *), (slot, info));
+    return result;
 }
 static ulong open_session(ulong slot, ulong flags, void *app, void *notify, ulong *session) {
-    if (unplugged()) return DEVICE_REMOVED;
-    return ((ulong (*)(ulong, ulong, void *, void *, ulong *))real->functions[OPEN_SESSION])(slot, flags, app, notify, session);
+    PASS_ON(OPEN_SESSION, (ulong, ulong, void *, void *, ulong *), (slot, flags, app, notify, session));
+    return result;
+}
+static ulong close_session(ulong session) {
+    PASS_ON(CLOSE_SESSION, (ulong), (session));
+    return result;
 }
 static ulong login(ulong session, ulong user, void *pin, ulong length) {
     count("logins");
-    if (unplugged()) return DEVICE_REMOVED;
-    return ((ulong (*)(ulong, ulong, void *, ulong))real->functions[LOGIN])(session, user, pin, length);
+    PASS_ON(LOGIN, (ulong, ulong, void *, ulong), (session, user, pin, length));
+    return result;
+}
+static ulong get_attribute_value(ulong session, ulong object, void *template, ulong n) {
+    PASS_ON(GET_ATTRIBUTE_VALUE, (ulong, ulong, void *, ulong), (session, object, template, n));
+    return result;
 }
 static ulong find_objects_init(ulong session, void *template, ulong n) {
-    if (unplugged()) return DEVICE_REMOVED;
-    return ((ulong (*)(ulong, void *, ulong))real->functions[FIND_OBJECTS_INIT])(session, template, n);
+    PASS_ON(FIND_OBJECTS_INIT, (ulong, void *, ulong), (session, template, n));
+    return result;
 }
-static ulong sign_init(ulong session, void *mechanism, ulong key) {
-    if (unplugged()) return DEVICE_REMOVED;
-    return ((ulong (*)(ulong, void *, ulong))real->functions[SIGN_INIT])(session, mechanism, key);
+static ulong find_objects(ulong session, ulong *objects, ulong most, ulong *n) {
+    PASS_ON(FIND_OBJECTS, (ulong, ulong *, ulong, ulong *), (session, objects, most, n));
+    return result;
+}
+static ulong find_objects_final(ulong session) {
+    PASS_ON(FIND_OBJECTS_FINAL, (ulong), (session));
+    return result;
 }
 static ulong decrypt(ulong session, void *in, ulong n, void *out, ulong *m) {
-    if (unplugged()) return DEVICE_REMOVED;
+    PASS_ON(DECRYPT, (ulong, void *, ulong, void *, ulong *), (session, in, n, out, m));
     if (out) count("decryptions");
-    return ((ulong (*)(ulong, void *, ulong, void *, ulong *))real->functions[DECRYPT])(session, in, n, out, m);
+    return result;
+}
+static ulong sign_init(ulong session, void *mechanism, ulong key) {
+    PASS_ON(SIGN_INIT, (ulong, void *, ulong), (session, mechanism, key));
+    return result;
 }
 static ulong sign(ulong session, void *data, ulong length, unsigned char *signature, ulong *n) {
     while (on("stuck")) usleep(1000);
-    if (unplugged()) return DEVICE_REMOVED;
-    ulong result = ((ulong (*)(ulong, void *, ulong, unsigned char *, ulong *))real->functions[SIGN])(session, data, length, signature, n);
+    PASS_ON(SIGN, (ulong, void *, ulong, unsigned char *, ulong *), (session, data, length, signature, n));
     if (result == 0 && signature) {
         count("signatures");
         if (on("flip")) signature[*n - 1] ^= 1;
@@ -105,8 +135,12 @@ ulong C_GetFunctionList(struct list **out) {
         proxy.functions[GET_SLOT_LIST] = get_slot_list;
         proxy.functions[GET_TOKEN_INFO] = get_token_info;
         proxy.functions[OPEN_SESSION] = open_session;
+        proxy.functions[CLOSE_SESSION] = close_session;
         proxy.functions[LOGIN] = login;
+        proxy.functions[GET_ATTRIBUTE_VALUE] = get_attribute_value;
         proxy.functions[FIND_OBJECTS_INIT] = find_objects_init;
+        proxy.functions[FIND_OBJECTS] = find_objects;
+        proxy.functions[FIND_OBJECTS_FINAL] = find_objects_final;
         proxy.functions[DECRYPT] = decrypt;
         proxy.functions[SIGN_INIT] = sign_init;
         proxy.functions[SIGN] = sign;

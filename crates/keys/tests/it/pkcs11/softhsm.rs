@@ -175,7 +175,7 @@ fn fault_module() -> PathBuf {
         let unfinished = module.with_extension(std::process::id().to_string());
         run(Command::new("cc")
             .args([
-                "-shared", "-fPIC", "-O1", "-Wall", "-Werror", source, "-ldl", "-o",
+                "-shared", "-fPIC", "-O1", "-Wall", "-Werror", source, "-pthread", "-ldl", "-o",
             ])
             .arg(&unfinished));
         std::fs::rename(unfinished, &module).unwrap();
