@@ -282,6 +282,33 @@ async fn the_token_does_not_follow_a_redirect() {
 }
 
 #[tokio::test]
+async fn a_server_of_a_private_authority_is_believed_by_its_ca_file_only() {
+    let setup = Setup::new().await;
+    let key = setup.key("ca").await;
+    let (port, certificate) = setup.server.behind_tls().await;
+    let ca_file = setup.directory.path().join("ca.pem");
+    std::fs::write(&ca_file, certificate).unwrap();
+    let token_file = setup.token_file();
+    let plain = format!(
+        "hashivault://ca?address=https://localhost:{port}&token-file={}",
+        token_file.display()
+    );
+    let trusting: KeyUri = format!("{plain}&ca-file={}", ca_file.display())
+        .parse()
+        .unwrap();
+    let signer = keys::open(&trusting, None).await.unwrap();
+    assert_eq!(signer.public_key(), key.public_key());
+    let requests = setup.server.engine().requests;
+    let error = refused(&plain.parse().unwrap()).await;
+    assert!(error.contains("certificate"), "{error}");
+    assert_eq!(
+        setup.server.engine().requests,
+        requests,
+        "the token was not sent"
+    );
+}
+
+#[tokio::test]
 async fn wrapped_keys_open_unchanged_with_their_own_kek_only() {
     let setup = Setup::new().await;
     for name in ["kek", "other"] {
