@@ -1,4 +1,9 @@
 //! Request bodies: read whole, within a limit for each and a limit for all together.
+//!
+//! What counts against the common limit is what has arrived, not what was announced: announcing
+//! costs a client nothing. And it counts from a length on that signatures do not have, so that who
+//! fills the common limit with long bodies does not keep the usual ones out; how many of those
+//! there are is bounded by the number of requests at work.
 
 use std::sync::Arc;
 
@@ -15,6 +20,9 @@ use crate::error::RequestError;
 /// What one permit of the common limit stands for, in bytes.
 const UNIT: usize = 1024;
 
+/// What each body may have without counting against the common limit, in bytes.
+const FREE: usize = 64 << 10;
+
 /// The limits.
 #[derive(Debug)]
 pub(super) struct Bodies {
@@ -26,7 +34,7 @@ pub(super) struct Bodies {
 /// entries in it are stored or refused.
 pub(super) struct Held {
     pub(super) bytes: Bytes,
-    _room: OwnedSemaphorePermit,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Bodies {
@@ -49,7 +57,7 @@ impl Bodies {
         if declared > self.each {
             return Err(RequestError::TooLarge(self.each));
         }
-        let mut room = self.room_for(declared)?;
+        let mut room: Option<OwnedSemaphorePermit> = None;
         let mut body: Body = request.into_body();
         let mut first = Bytes::new();
         let mut rest = BytesMut::new();
@@ -62,20 +70,19 @@ impl Bodies {
             if data.len() > self.each.saturating_sub(read) {
                 return Err(RequestError::TooLarge(self.each));
             }
-            let needed = (read + data.len()).div_ceil(UNIT);
-            if let Some(more) = needed
-                .checked_sub(room.num_permits())
-                .filter(|more| *more > 0)
-            {
-                room.merge(self.room_for(more * UNIT)?);
+            let needed = (read + data.len()).saturating_sub(FREE).div_ceil(UNIT);
+            let held = room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+            if needed > held {
+                let more = self.room_for(needed - held)?;
+                match &mut room {
+                    Some(room) => room.merge(more),
+                    None => room = Some(more),
+                }
             }
             // Nearly every body comes in one piece, which is then not copied.
             if first.is_empty() {
                 first = data;
             } else {
-                if rest.is_empty() {
-                    rest.reserve(declared.max(read + data.len()) - first.len());
-                }
                 rest.extend_from_slice(&data);
             }
         }
@@ -90,10 +97,9 @@ impl Bodies {
         };
         Ok(Held { bytes, _room: room })
     }
-
-    fn room_for(&self, length: usize) -> Result<OwnedSemaphorePermit, RequestError> {
-        let units = u32::try_from(length.div_ceil(UNIT).max(1))
-            .map_err(|_| RequestError::TooLarge(self.each))?;
+    /// Room for `units` more, if there is.
+    fn room_for(&self, units: usize) -> Result<OwnedSemaphorePermit, RequestError> {
+        let units = u32::try_from(units).map_err(|_| RequestError::TooLarge(self.each))?;
         self.all
             .clone()
             .try_acquire_many_owned(units)
@@ -154,14 +160,33 @@ mod tests {
 
     #[tokio::test]
     async fn the_common_limit_holds_until_a_body_is_dropped() {
-        let bodies = bodies(2048, 3072);
-        let held = bodies.read(request(vec![7; 2048])).await.unwrap();
+        let bodies = Bodies {
+            all: Arc::new(Semaphore::new(3)),
+            ..bodies(FREE + 2048, FREE + 2048)
+        };
+        let long = || request(vec![7; FREE + 2048]);
+        let held = bodies.read(long()).await.unwrap();
         assert!(matches!(
-            bodies.read(request(vec![7; 2048])).await,
+            bodies.read(long()).await,
             Err(RequestError::Overloaded)
         ));
+        // Usual bodies do not suffer from it.
+        assert!(bodies.read(request(vec![7; FREE])).await.is_ok());
         drop(held);
-        assert!(bodies.read(request(vec![7; 2048])).await.is_ok());
+        assert!(bodies.read(long()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn announcing_a_long_body_takes_no_room() {
+        let bodies = bodies(FREE + 2048, FREE + 2048);
+        let mut silent = request(Body::from_stream(futures::stream::pending::<
+            Result<Bytes, std::convert::Infallible>,
+        >()));
+        let length = u64::try_from(FREE + 2048).unwrap();
+        silent.headers_mut().insert(CONTENT_LENGTH, length.into());
+        let mut silent = std::pin::pin!(bodies.read(silent));
+        assert!(futures::poll!(silent.as_mut()).is_pending());
+        assert_eq!(bodies.all.available_permits(), (FREE + 2048) / UNIT);
     }
 
     fn tokio_stream<T, const N: usize>(items: [T; N]) -> impl futures::Stream<Item = T> {
