@@ -128,7 +128,14 @@ impl Provider {
 
     /// Fetches for `reason`, unless somebody just did, or it is too soon (`None`).
     async fn fetch(&self, reason: Reason) -> Result<Option<Arc<Snapshot>>, FetchError> {
-        let mut attempts = self.attempts.lock().await;
+        let mut attempts = match reason {
+            // Nobody waits for a provider that may be down while there are keys.
+            Reason::Old(_) => match self.attempts.try_lock() {
+                Ok(attempts) => attempts,
+                Err(_) => return Ok(None),
+            },
+            Reason::Missing | Reason::Failed(_) => self.attempts.lock().await,
+        };
         let now = Instant::now();
         let current = self.current();
         if let Some(current) = &current {
@@ -187,9 +194,57 @@ impl Provider {
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot fetch a provider's metadata or keys");
-                attempts.last_failure = Some((now, error.to_string()));
+                // Not `now`: a provider that does not answer has taken longer than the pause.
+                attempts.last_failure = Some((Instant::now(), error.to_string()));
                 Err(error)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// A provider that answers its first two requests, and then never again; counts them.
+    async fn falls_silent() -> (String, Arc<AtomicUsize>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(AtomicUsize::new(0));
+        let text = format!(r#"{{"issuer":"{url}","jwks_uri":"{url}/keys","keys":[]}}"#);
+        let count = Arc::clone(&asked);
+        let router = axum::Router::new().fallback(async move || {
+            if count.fetch_add(1, Ordering::SeqCst) >= 2 {
+                std::future::pending::<()>().await;
+            }
+            text
+        });
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (url, asked)
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_silent_provider_while_there_are_old_keys() {
+        let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let (url, asked) = falls_silent().await;
+        let refresh = Refresh {
+            max_age: Duration::ZERO,
+            ..Refresh::default()
+        };
+        let provider = Arc::new(Provider::new(
+            Fetcher::new(&url, None, None).unwrap(),
+            refresh,
+        ));
+        provider.warm().await.unwrap();
+        let first = Arc::clone(&provider);
+        let waits = tokio::spawn(async move { first.usable().await });
+        while asked.load(Ordering::SeqCst) < 3 {
+            tokio::task::yield_now().await;
+        }
+        let second = tokio::time::timeout(Duration::from_secs(2), provider.usable()).await;
+        assert!(second.unwrap().is_ok());
+        waits.abort();
     }
 }
