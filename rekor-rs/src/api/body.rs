@@ -97,6 +97,7 @@ impl Bodies {
         };
         Ok(Held { bytes, _room: room })
     }
+
     /// Room for `units` more, if there is.
     fn room_for(&self, units: usize) -> Result<OwnedSemaphorePermit, RequestError> {
         let units = u32::try_from(units).map_err(|_| RequestError::TooLarge(self.each))?;
