@@ -12,7 +12,7 @@
 mod awskms;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;
-#[cfg(any(feature = "pkcs11", feature = "kms-aws"))]
+#[cfg(feature = "remote")]
 mod process;
 mod refusal;
 #[cfg(feature = "vault")]

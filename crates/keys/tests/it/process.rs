@@ -1,6 +1,8 @@
 //! Tests that need a process, and so an environment, of their own.
 
+use std::io::Write;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 /// Set in the process that runs the body of a test.
 const CHILD: &str = "KEYS_TEST_CHILD";
@@ -40,4 +42,28 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
         .build()
         .unwrap()
         .block_on(future)
+}
+
+/// Everything that is logged while `body` runs, at the finest level; once in a process.
+pub(crate) fn logged(body: impl FnOnce()) -> String {
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+    impl Write for Log {
+        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(text);
+            Ok(text.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .init();
+    body();
+    let text = log.0.lock().unwrap().clone();
+    String::from_utf8(text).unwrap()
 }

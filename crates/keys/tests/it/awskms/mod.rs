@@ -282,6 +282,25 @@ fn keys_that_cannot_be_used_are_refused_with_the_reason() {
 }
 
 #[test]
+fn credentials_are_in_no_line_of_the_finest_log() {
+    with_server(
+        "credentials_are_in_no_line_of_the_finest_log",
+        &[],
+        |moto| {
+            let log = crate::process::logged(|| {
+                block_on(async {
+                    let signer = made("alias/ca").await;
+                    moto.set("throttle", "1");
+                    signer.sign(b"message").await.unwrap();
+                });
+            });
+            assert!(log.contains("opened a key in KMS"), "{log}");
+            assert!(!log.contains("not-so-secret"), "{log}");
+        },
+    );
+}
+
+#[test]
 fn wrapped_keys_open_unchanged_with_their_own_kek_only() {
     with_server(
         "wrapped_keys_open_unchanged_with_their_own_kek_only",

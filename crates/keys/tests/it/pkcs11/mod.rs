@@ -357,6 +357,28 @@ fn many_callers_share_the_sessions() {
     });
 }
 
+#[test]
+fn the_pin_is_in_no_line_of_the_finest_log() {
+    with_token("the_pin_is_in_no_line_of_the_finest_log", |hsm| {
+        let log = crate::process::logged(|| {
+            block_on(async {
+                let signer = hsm.key("k").await;
+                hsm.fault("unplugged");
+                signer.sign(b"message").await.unwrap_err();
+                hsm.repair("unplugged");
+                signer.sign(b"message").await.unwrap();
+                let wrong = hsm.uri_with("object=k", "pin-source=env:KEYS_TEST_WRONG_PIN");
+                let _logged_in_already = keys::open(&wrong, None).await;
+            });
+        });
+        assert!(log.contains("session lost"), "{log}");
+        assert!(
+            !log.contains(&format!("\"{PIN}\"")) && !log.contains(&format!("={PIN}")),
+            "{log}"
+        );
+    });
+}
+
 #[tokio::test]
 async fn errors_show_where_the_key_is_and_nothing_secret() {
     let uri: KeyUri = "pkcs11:token=t;object=k?module-path=/nowhere.so&pin-source=env:PATH"

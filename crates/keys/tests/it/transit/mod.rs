@@ -308,6 +308,28 @@ async fn a_server_of_a_private_authority_is_believed_by_its_ca_file_only() {
     );
 }
 
+#[test]
+fn the_token_is_in_no_line_of_the_finest_log() {
+    crate::process::alone(
+        "transit::the_token_is_in_no_line_of_the_finest_log",
+        |_| (),
+        || {
+            let log = crate::process::logged(|| {
+                crate::process::block_on(async {
+                    let setup = Setup::new().await;
+                    let signer = setup.key("ca").await;
+                    setup.server.engine().failures = vec![StatusCode::SERVICE_UNAVAILABLE];
+                    signer.sign(b"message").await.unwrap();
+                    setup.server.engine().token = "s.another".to_owned();
+                    signer.sign(b"message").await.unwrap_err();
+                });
+            });
+            assert!(log.contains("trying again"), "{log}");
+            assert!(!log.contains(TOKEN), "{log}");
+        },
+    );
+}
+
 #[tokio::test]
 async fn wrapped_keys_open_unchanged_with_their_own_kek_only() {
     let setup = Setup::new().await;
