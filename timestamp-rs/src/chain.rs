@@ -1,6 +1,7 @@
 //! A timestamp authority's own hierarchy: a root, and the leaf that it certifies.
 
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -60,10 +61,10 @@ pub enum CreateError {
     /// A signature of another form.
     #[error(transparent)]
     Form(#[from] SignatureForm),
-    /// The certificates could not be written.
+    /// The directory or the certificates could not be written.
     #[error("{path}: {source}")]
     Write {
-        /// The file.
+        /// The file or directory.
         path: PathBuf,
         /// What the operating system said.
         source: std::io::Error,
@@ -71,7 +72,7 @@ pub enum CreateError {
 }
 
 /// Makes a root and a timestamping leaf, valid for ten years from `now`, with their keys in files
-/// encrypted under `passphrase`. `directory` must exist, and hold none of [`Files`].
+/// encrypted under `passphrase`. Creates `directory` if need be; it must hold none of [`Files`].
 pub async fn create(
     directory: &Path,
     passphrase: &Passphrase,
@@ -83,6 +84,14 @@ pub async fn create(
         key: directory.join("tsa.key.pem"),
         root_key: directory.join("tsa-root.key.pem"),
     };
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(|source| CreateError::Write {
+            path: directory.to_owned(),
+            source,
+        })?;
     // Certificates hold whole seconds.
     let now = now
         - Duration::from_nanos(

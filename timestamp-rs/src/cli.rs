@@ -19,25 +19,30 @@ const USAGE: u8 = 2;
 /// What to do.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Serves timestamps until it is told to stop.
+    /// Serve timestamps until told to stop
     Serve {
-        /// Configuration file (YAML; `examples/timestamp.yaml` describes every key).
-        #[arg(long, env = "TIMESTAMP_CONFIG")]
+        /// Configuration file (see examples/timestamp.yaml)
+        #[arg(long, value_name = "FILE", env = "TIMESTAMP_CONFIG")]
         config: PathBuf,
     },
-    /// Makes a root and a timestamping certificate, with their keys in encrypted files.
+    /// Create a timestamp authority on disk: a root and a timestamping certificate (10 years each)
+    ///
+    /// Prints the beginning of a configuration for `serve`. Overwrites nothing.
+    #[command(after_help = "\
+Example:
+  create-chain --directory tsa --passphrase-file passphrase > timestamp.yaml")]
     CreateChain {
-        /// Existing directory to write tsa-chain.pem, tsa.key.pem and tsa-root.key.pem to.
-        #[arg(long)]
+        /// Directory for tsa-chain.pem, tsa.key.pem and tsa-root.key.pem
+        #[arg(long, value_name = "DIR")]
         directory: PathBuf,
-        /// File that holds the passphrase for the keys.
-        #[arg(long)]
+        /// File with the passphrase that encrypts the keys
+        #[arg(long, value_name = "FILE")]
         passphrase_file: PathBuf,
-        /// Organization in the certificates' subjects.
-        #[arg(long, default_value = "Sigkeep")]
+        /// Organisation in the certificates
+        #[arg(long, value_name = "NAME", default_value = "Sigkeep")]
         organization: String,
-        /// Algorithm of both keys.
-        #[arg(long, value_enum, default_value_t = KeyAlgorithm::P256)]
+        /// Algorithm of both keys
+        #[arg(long, value_name = "ALGORITHM", value_enum, default_value_t = KeyAlgorithm::P256)]
         key_algorithm: KeyAlgorithm,
     },
 }
@@ -45,9 +50,9 @@ pub enum Command {
 /// Algorithms of keys that every client can verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum KeyAlgorithm {
-    /// ECDSA P-256 with SHA-256.
+    /// ECDSA P-256 with SHA-256
     P256,
-    /// ECDSA P-384 with SHA-384.
+    /// ECDSA P-384 with SHA-384
     P384,
 }
 

@@ -162,7 +162,12 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(&text)
+        Self::parse(&text).map_err(|error| match error {
+            ConfigError::Syntax(reason) => {
+                ConfigError::Syntax(format!("{}: {reason}", path.display()))
+            }
+            error => error,
+        })
     }
 
     /// Reads YAML text.

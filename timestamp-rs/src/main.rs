@@ -4,9 +4,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// RFC 3161 timestamp authority.
+/// RFC 3161 timestamp authority
 #[derive(Parser)]
-#[command(version)]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 1 serving failed, 2 wrong usage or configuration."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: timestamp_rs::cli::Command,

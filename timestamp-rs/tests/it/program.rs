@@ -45,7 +45,7 @@ async fn a_made_chain_serves_until_the_program_is_told_to_stop() {
     let create = [
         "create-chain",
         "--directory",
-        directory.path().to_str().unwrap(),
+        &path("made/on/the/way"),
         "--passphrase-file",
         &path("passphrase"),
         "--key-algorithm",
@@ -99,6 +99,10 @@ async fn wrong_usage_and_configuration_exit_with_2() {
         (
             &["serve", "--config", config.to_str().unwrap()],
             "file:chain.pem",
+        ),
+        (
+            &["serve", "--config", config.to_str().unwrap()],
+            "config.yaml",
         ),
         (
             &[
