@@ -36,6 +36,12 @@ use tlog::{Hash, TileId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LogId(pub i64);
 
+impl std::fmt::Display for LogId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// What speaks over a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LogKind {
@@ -172,7 +178,7 @@ pub enum StoreError {
     #[error("the log's head changed under a held lock")]
     HeadMoved,
     /// The log does not exist.
-    #[error("no log has the id {0:?}")]
+    #[error("no log has the id {0}")]
     NoSuchLog(LogId),
     /// Stored bytes do not have their form.
     #[error("the database holds malformed data: {0}")]

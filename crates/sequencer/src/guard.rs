@@ -72,7 +72,7 @@ pub enum GuardError {
     },
     /// The file guards another log or another key.
     #[error(
-        "roll-back guard {path} is of log {log:?} or of another key; give each log a guard file of its own"
+        "roll-back guard {path} is of log {log} or of another key; give each log a guard file of its own"
     )]
     Foreign {
         /// The file.

@@ -47,7 +47,7 @@ pub enum OpenError {
     #[error(transparent)]
     Sign(#[from] keys::SignError),
     /// The signer's key is not the log's.
-    #[error("the key given for log {log:?} is not the key that the log was created with")]
+    #[error("the key given for log {log} is not the key that the log was created with")]
     WrongKey {
         /// The log.
         log: LogId,

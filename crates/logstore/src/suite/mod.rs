@@ -178,7 +178,9 @@ async fn logs_are_listed_and_ids_are_unique(store: &SharedStore) {
 async fn an_unknown_log_is_reported_by_every_method(store: &SharedStore) {
     let none = LogId(404);
     let missing = |error| matches!(error, StoreError::NoSuchLog(LogId(404)));
-    assert!(missing(store.head(none).await.unwrap_err()));
+    let error = store.head(none).await.unwrap_err();
+    assert_eq!(error.to_string(), "no log has the id 404");
+    assert!(missing(error));
     assert!(missing(store.begin(none).await.err().unwrap()));
     assert!(missing(
         store.set_state(none, LogState::Frozen).await.unwrap_err()
