@@ -20,6 +20,7 @@
 
 mod connection;
 mod delivery;
+mod descriptors;
 pub mod health;
 pub mod logging;
 pub mod metrics;

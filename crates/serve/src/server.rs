@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::Tls;
 use crate::connection::Acceptor;
+use crate::descriptors;
 use crate::request::Around;
 
 /// Pause after the system refused to accept a connection, most likely for want of descriptors.
@@ -28,7 +29,8 @@ pub struct Limits {
     /// Requests at work at once, long answers until they are taken included; beyond, 503 with
     /// `Retry-After`.
     pub concurrency: usize,
-    /// Open connections; beyond, new ones wait to be accepted.
+    /// Open connections, and never more than an eighth of the process's file descriptors; beyond,
+    /// new ones wait to be accepted.
     pub connections: usize,
     /// Time that requests at work get to finish at shutdown.
     pub drain: Duration,
@@ -100,7 +102,7 @@ pub async fn serve(
         kill.clone(),
     );
     let connections = Arc::new(Semaphore::new(
-        limits.connections.min(Semaphore::MAX_PERMITS),
+        descriptors::connections(limits.connections).min(Semaphore::MAX_PERMITS),
     ));
     let tasks = TaskTracker::new();
 
