@@ -1,7 +1,6 @@
 //! Reading: every statement sees one committed state.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use logstore::row;
 use logstore::{
@@ -33,12 +32,7 @@ pub(crate) async fn head(readers: &SqlitePool, log: LogId) -> Result<(Head, LogS
         ))
     };
     let (size, root, timestamp_ms, signed, state) = get().map_err(error::store)?;
-    let head = Head {
-        size: row::from_integer(size)?,
-        root: row::hash(root)?,
-        timestamp_ms: row::from_integer(timestamp_ms)?,
-        signed: Arc::from(signed),
-    };
+    let head = Head::from_row(size, root, timestamp_ms, signed)?;
     Ok((head, LogState::from_row(state)?))
 }
 
@@ -74,13 +68,7 @@ fn entry(row: &SqliteRow) -> Result<Entry, StoreError> {
         ))
     };
     let (index, identity, leaf_hash, timestamp_ms, body, extra) = get().map_err(error::store)?;
-    Ok(Entry {
-        index: row::from_integer(index)?,
-        leaf_hash: row::hash(leaf_hash.unwrap_or(identity))?,
-        timestamp_ms: row::from_integer(timestamp_ms)?,
-        body,
-        extra,
-    })
+    Entry::from_row(index, identity, leaf_hash, timestamp_ms, body, extra)
 }
 
 pub(crate) async fn index_of_leaf(

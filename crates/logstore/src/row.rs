@@ -1,8 +1,10 @@
 //! How the contract's types are written in rows: what every SQL store shares.
 
+use std::sync::Arc;
+
 use tlog::{Hash, TILE_WIDTH};
 
-use crate::{LogKind, LogState, StoreError};
+use crate::{Entry, Head, LogKind, LogState, StoreError};
 
 impl LogKind {
     /// The name of the kind in configuration and rows.
@@ -47,6 +49,43 @@ impl LogState {
                 "unknown state of a log {other:?}"
             ))),
         }
+    }
+}
+
+impl Head {
+    /// The head that the columns of a log hold.
+    pub fn from_row(
+        size: i64,
+        root: &[u8],
+        timestamp_ms: i64,
+        signed: &[u8],
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            size: from_integer(size)?,
+            root: hash(root)?,
+            timestamp_ms: from_integer(timestamp_ms)?,
+            signed: Arc::from(signed),
+        })
+    }
+}
+
+impl Entry {
+    /// The entry that a row holds. The leaf hash is stored where it differs from the identity.
+    pub fn from_row(
+        index: i64,
+        identity: &[u8],
+        leaf_hash: Option<&[u8]>,
+        timestamp_ms: i64,
+        body: Vec<u8>,
+        extra: Vec<u8>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            index: from_integer(index)?,
+            leaf_hash: hash(leaf_hash.unwrap_or(identity))?,
+            timestamp_ms: from_integer(timestamp_ms)?,
+            body,
+            extra,
+        })
     }
 }
 
