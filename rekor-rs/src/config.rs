@@ -34,6 +34,9 @@ pub struct Config {
     /// Parts of the Rekor v1 API that answer 501.
     #[serde(default)]
     pub disabled_endpoints: BTreeSet<Endpoint>,
+    /// Kinds of entry that are not appended, by name; they are still found.
+    #[serde(default)]
+    pub disabled_kinds: BTreeSet<String>,
     /// Used by `serve` only.
     #[serde(default)]
     pub server: ServerConfig,
@@ -87,6 +90,9 @@ pub struct Limits {
     pub bodies: usize,
     /// Longest attestation that is kept, in bytes; longer ones are left out, not refused.
     pub attestation: usize,
+    /// Longest part of a package (JAR metadata, APK signature and control members) that is
+    /// unpacked to be read, in bytes; packages with longer ones are refused.
+    pub package_metadata: usize,
     /// Most entries that one search may find.
     pub search_results: u32,
 }
@@ -98,6 +104,7 @@ impl Default for Limits {
             body: 32_792_576,
             bodies: 256 << 20,
             attestation: 100 << 10,
+            package_metadata: 1 << 20,
             search_results: 100_000,
         }
     }
@@ -253,6 +260,16 @@ impl Config {
                 "must not be less than limits.body, which must not be 0",
             );
         }
+        if let Some(kind) = self
+            .disabled_kinds
+            .iter()
+            .find(|kind| !crate::entry::is_kind(kind))
+        {
+            return value(
+                "disabled-kinds",
+                &format!("there is no kind of entry {kind:?}"),
+            );
+        }
         if self.limits.search_results == 0 {
             return value("limits.search-results", "must not be 0");
         }
@@ -303,6 +320,7 @@ mod tests {
             ("rekor.test", "'rekor test'"),
             ("kind: rekor-v1", "id: 0, kind: rekor-v1"),
             ("kind: rekor-v1", "kind: ct"),
+            ("guard-dir", "disabled-kinds: [hashedrecord]\nguard-dir"),
         ] {
             let yaml = MINIMAL.replace(from, to);
             assert!(

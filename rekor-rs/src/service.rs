@@ -69,7 +69,7 @@ impl Service {
                 }
             }
         }
-        let rekor = api::Rekor::new(shards, store.clone(), &config).map(Arc::new);
+        let rekor = api::Rekor::new(shards, store.clone(), clock, &config).map(Arc::new);
         Ok(Self { store, rekor, ct })
     }
 

@@ -34,6 +34,15 @@ impl HashAlgorithm {
         }
     }
 
+    /// Starts a digest that is fed in pieces.
+    #[must_use]
+    pub fn hasher(self) -> Hasher {
+        Hasher {
+            algorithm: self,
+            context: aws_lc_rs::digest::Context::new(self.implementation()),
+        }
+    }
+
     pub(crate) const fn implementation(self) -> &'static aws_lc_rs::digest::Algorithm {
         use aws_lc_rs::digest;
         match self {
@@ -68,6 +77,28 @@ impl Digest {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
+    }
+}
+
+/// A digest in the making.
+pub struct Hasher {
+    algorithm: HashAlgorithm,
+    context: aws_lc_rs::digest::Context,
+}
+
+impl Hasher {
+    /// Feeds a piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.context.update(piece);
+    }
+
+    /// The digest of all pieces.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        Digest {
+            algorithm: self.algorithm,
+            bytes: self.context.finish().as_ref().to_vec(),
+        }
     }
 }
 

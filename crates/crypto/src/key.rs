@@ -249,6 +249,11 @@ impl PerHash {
         }
     }
 
+    /// The uncompressed point, or the PKCS#1 `RSAPublicKey`.
+    pub(crate) fn encoded(&self) -> &[u8] {
+        &self.encoded
+    }
+
     /// The key for `hash`; `parse` makes it from the encoded key if this is its first use.
     pub(crate) fn get(
         &self,

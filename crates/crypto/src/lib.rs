@@ -8,10 +8,11 @@ mod curve;
 mod digest;
 mod ed25519ph;
 mod key;
+mod rsa;
 mod strength;
 mod verify;
 
-pub use digest::{Digest, HashAlgorithm, sha256, sha256_concat};
+pub use digest::{Digest, HashAlgorithm, Hasher, sha256, sha256_concat};
 pub use key::{KeyError, KeyKind, PublicKey};
 pub use strength::{WeakKey, check_strength};
 pub use verify::VerifyError;

@@ -1,7 +1,5 @@
 //! Signature verification on aws-lc-rs.
 
-use std::ops::RangeInclusive;
-
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters};
 use der::Encode;
 use der::asn1::UintRef;
@@ -21,9 +19,6 @@ pub enum VerifyError {
     #[error("this key cannot verify a signature over this hash")]
     Unsupported,
 }
-
-/// RSA moduli that are verified with, in bits: below is weak, above only costs time.
-const RSA_BITS: RangeInclusive<usize> = 2048..=4096;
 
 impl PublicKey {
     /// Verifies `signature` over `message`.
@@ -120,7 +115,7 @@ fn verify_rsa(
     input: &Input<'_>,
     signature: &[u8],
 ) -> Result<(), VerifyError> {
-    if !matches!(kind, KeyKind::Rsa { bits } if RSA_BITS.contains(&bits)) {
+    if !matches!(kind, KeyKind::Rsa { bits } if crate::rsa::BITS.contains(&bits)) {
         return Err(VerifyError::Unsupported);
     }
     let parameters: &'static RsaParameters = match hash {

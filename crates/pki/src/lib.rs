@@ -14,6 +14,7 @@
 pub mod authority;
 pub mod certificate;
 pub mod chain;
+pub mod cms;
 mod key_identifier;
 pub mod leaf;
 pub mod name;

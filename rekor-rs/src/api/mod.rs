@@ -17,6 +17,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::any;
+use clock::SharedClock;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
 use logstore::SharedStore;
@@ -34,6 +35,7 @@ pub(crate) struct Rekor {
     /// Oldest first; never empty.
     shards: Vec<Shard>,
     store: SharedStore,
+    clock: SharedClock,
     limits: Limits,
     disabled: BTreeSet<Endpoint>,
     bodies: Bodies,
@@ -42,17 +44,23 @@ pub(crate) struct Rekor {
 
 impl Rekor {
     /// `None` if there are no shards.
-    pub(crate) fn new(shards: Vec<Shard>, store: SharedStore, config: &Config) -> Option<Self> {
+    pub(crate) fn new(
+        shards: Vec<Shard>,
+        store: SharedStore,
+        clock: SharedClock,
+        config: &Config,
+    ) -> Option<Self> {
         if shards.is_empty() {
             return None;
         }
         Some(Self {
             shards,
             store,
+            clock,
             limits: config.limits,
             disabled: config.disabled_endpoints.clone(),
             bodies: Bodies::new(&config.limits),
-            work: Work::new(),
+            work: Work::new(config.disabled_kinds.clone()),
         })
     }
 

@@ -7,6 +7,7 @@
 //! the queue before the pool is bounded by the limit on request bodies, which a waiting submission
 //! still holds.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,13 +20,16 @@ use crate::error::RequestError;
 #[derive(Debug)]
 pub(super) struct Work {
     jobs: Arc<Semaphore>,
+    /// Kinds that are not appended. They can still be looked up.
+    disabled: BTreeSet<String>,
 }
 
 impl Work {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(disabled: BTreeSet<String>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             jobs: Arc::new(Semaphore::new(cores)),
+            disabled,
         }
     }
 
@@ -37,6 +41,9 @@ impl Work {
         limits: entry::Limits,
     ) -> Result<Verified, RequestError> {
         let submission = Submission::parse(json)?;
+        if purpose == Purpose::Insert && self.disabled.contains(submission.kind()) {
+            return Err(EntryError::KindNotEnabled(submission.kind().to_owned()).into());
+        }
         if submission.is_cheap() {
             return Ok(submission.verify(purpose, &limits)?);
         }

@@ -3,20 +3,30 @@
 //! One file per kind parses its `spec`, verifies its signatures and returns a [`Verified`] entry;
 //! [`KINDS`] lists them. `docs/adding-an-entry-kind.md` says how to add one.
 
+mod alpine;
 mod chain;
+mod cose;
 mod dsse;
 mod envelope;
 mod hashedrekord;
 mod intoto;
+mod jar;
+mod minisign;
+mod rekord;
+mod rfc3161;
+mod ssh;
 mod statement;
+mod tuf;
 mod verifier;
 
 pub use verifier::{Verifier, VerifierError};
 
+use std::time::SystemTime;
+
 use logstore::SearchKey;
 use serde_json::value::RawValue;
 use tlog::Hash;
-use wire::rekor::{Digest, ProposedDigest, ProposedEntry};
+use wire::rekor::{Digest, ProposedDigest, ProposedEntry, PublicKeyFormat};
 
 /// A kind of entry with the versions of its schema that this log can verify.
 struct Kind {
@@ -32,6 +42,20 @@ struct Version {
 
 /// What this log can verify.
 const KINDS: &[Kind] = &[
+    Kind {
+        name: wire::rekor::alpine::KIND,
+        versions: &[Version {
+            number: wire::rekor::alpine::VERSION,
+            verify: alpine::verify,
+        }],
+    },
+    Kind {
+        name: wire::rekor::cose::KIND,
+        versions: &[Version {
+            number: wire::rekor::cose::VERSION,
+            verify: cose::verify,
+        }],
+    },
     Kind {
         name: wire::rekor::dsse::KIND,
         versions: &[Version {
@@ -59,19 +83,38 @@ const KINDS: &[Kind] = &[
             },
         ],
     },
+    Kind {
+        name: wire::rekor::jar::KIND,
+        versions: &[Version {
+            number: wire::rekor::jar::VERSION,
+            verify: jar::verify,
+        }],
+    },
+    Kind {
+        name: wire::rekor::rekord::KIND,
+        versions: &[Version {
+            number: wire::rekor::rekord::VERSION,
+            verify: rekord::verify,
+        }],
+    },
+    Kind {
+        name: wire::rekor::rfc3161::KIND,
+        versions: &[Version {
+            number: wire::rekor::rfc3161::VERSION,
+            verify: rfc3161::verify,
+        }],
+    },
+    Kind {
+        name: wire::rekor::tuf::KIND,
+        versions: &[Version {
+            number: wire::rekor::tuf::VERSION,
+            verify: tuf::verify,
+        }],
+    },
 ];
 
 /// Kinds and versions that Rekor v1 defines and this log does not take; any other kind is unknown.
-const KNOWN_ELSEWHERE: &[(&str, &str)] = &[
-    ("alpine", "0.0.1"),
-    ("cose", "0.0.1"),
-    ("helm", "0.0.1"),
-    ("jar", "0.0.1"),
-    ("rekord", "0.0.1"),
-    ("rfc3161", "0.0.1"),
-    ("rpm", "0.0.1"),
-    ("tuf", "0.0.1"),
-];
+const KNOWN_ELSEWHERE: &[(&str, &str)] = &[("helm", "0.0.1"), ("rpm", "0.0.1")];
 
 /// Why an entry is being looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +130,10 @@ pub enum Purpose {
 pub struct Limits {
     /// Longest attestation that is kept beside its entry, in bytes.
     pub attestation: usize,
+    /// Longest part of a package that is unpacked to be read, in bytes.
+    pub package_metadata: usize,
+    /// Documents that state when they expire must do so after this.
+    pub now: SystemTime,
 }
 
 /// An entry whose signatures hold, ready to be a leaf.
@@ -182,6 +229,7 @@ impl EntryError {
 /// A proposed entry whose kind and version are known; its `spec` is not parsed yet.
 #[derive(Clone, Copy)]
 pub struct Submission<'a> {
+    kind: &'static str,
     verify: fn(&str, Purpose, &Limits) -> Result<Verified, EntryError>,
     spec: &'a RawValue,
     cheap: bool,
@@ -223,9 +271,13 @@ impl<'a> Submission<'a> {
         let number = version
             .split_once('+')
             .map_or(version, |(number, _)| number);
-        let found = here.and_then(|kind| kind.versions.iter().find(|known| known.number == number));
+        let found = here.and_then(|kind| {
+            let version = kind.versions.iter().find(|known| known.number == number)?;
+            Some((kind.name, version))
+        });
         match found {
-            Some(found) => Ok(Self {
+            Some((name, found)) => Ok(Self {
+                kind: name,
                 verify: found.verify,
                 spec,
                 cheap: kind == wire::rekor::hashedrekord::KIND && spec.get().len() <= CHEAP_SPEC,
@@ -238,6 +290,12 @@ impl<'a> Submission<'a> {
                 version: version.to_owned(),
             }),
         }
+    }
+
+    /// The kind's name.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        self.kind
     }
 
     /// Whether verification takes less time than handing it to another thread.
@@ -255,6 +313,32 @@ impl<'a> Submission<'a> {
                 "the entry is too large: what the log would keep is longer than 1 MiB",
             )),
         }
+    }
+}
+
+/// Whether Rekor v1 defines a kind of this name.
+#[must_use]
+pub fn is_kind(name: &str) -> bool {
+    KINDS.iter().any(|kind| kind.name == name)
+        || KNOWN_ELSEWHERE.iter().any(|(kind, _)| *kind == name)
+}
+
+/// The canonical form of a key, whose SHA-256 is a term of the entries that it signed; `None` for
+/// formats whose entries this log does not take.
+pub fn canonical_key(format: PublicKeyFormat, key: &[u8]) -> Option<Result<Vec<u8>, EntryError>> {
+    let text = |text: &str| text.as_bytes().to_vec();
+    match format {
+        PublicKeyFormat::X509 => Some(
+            Verifier::parse(key)
+                .map(|verifier| text(verifier.canonical()))
+                .map_err(Into::into),
+        ),
+        PublicKeyFormat::Minisign => {
+            Some(minisign::Key::parse(key).map(|key| text(key.canonical())))
+        }
+        PublicKeyFormat::Ssh => Some(ssh::Key::parse(key).map(|key| text(key.canonical()))),
+        PublicKeyFormat::Tuf => Some(tuf::canonical_root(key)),
+        PublicKeyFormat::Pgp => None,
     }
 }
 
@@ -288,6 +372,28 @@ fn sha256_digest<'a>(path: &str, digest: &'a ProposedDigest<'_>) -> Result<Diges
         )),
         (None, _) => Err(EntryError::missing_member(&format!("{path}.algorithm"))),
         (_, None) => Err(EntryError::missing_member(&format!("{path}.value"))),
+    }
+}
+
+/// SHA-256 of an artifact, which must be what the submission says it is, if it says so.
+fn sha256_of(
+    content: &[u8],
+    path: &str,
+    stated: Option<&ProposedDigest<'_>>,
+) -> Result<String, EntryError> {
+    let computed = hex::encode(crypto::sha256(content));
+    let Some(stated) = stated else {
+        return Ok(computed);
+    };
+    let stated = sha256_digest(path, stated)?.value;
+    if stated.len() != computed.len() || !stated.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(EntryError::invalid("invalid value for hash"));
+    }
+    match stated == computed {
+        true => Ok(computed),
+        false => Err(EntryError::Invalid(format!(
+            "SHA mismatch: {computed} != {stated}"
+        ))),
     }
 }
 
@@ -332,13 +438,15 @@ impl Terms {
     /// Adds a signer: its key, in the bare form that key searches use and as a `sha256:` digest,
     /// and its subjects.
     fn add_verifier(&mut self, verifier: &Verifier) {
-        let digest = hex::encode(crypto::sha256(verifier.canonical().as_bytes()));
+        self.add_signer(verifier.canonical().as_bytes(), verifier.subjects());
+    }
+
+    /// The same for any form of key: what its format defines as canonical, and its owner's names.
+    fn add_signer(&mut self, canonical: &[u8], subjects: &[String]) {
+        let digest = hex::encode(crypto::sha256(canonical));
         self.add(&digest);
         self.add_digest("sha256", &digest);
-        verifier
-            .subjects()
-            .iter()
-            .for_each(|subject| self.add(subject));
+        subjects.iter().for_each(|subject| self.add(subject));
     }
 
     fn into_keys(mut self) -> Vec<SearchKey> {

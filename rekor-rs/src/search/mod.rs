@@ -11,6 +11,7 @@
 
 mod query;
 
+pub(crate) use query::is_email;
 pub use query::{Query, QueryError};
 
 use std::collections::BTreeSet;

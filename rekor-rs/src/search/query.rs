@@ -3,8 +3,6 @@
 use logstore::SearchKey;
 use wire::rekor::{Operator, PublicKeyFormat, SearchIndex};
 
-use crate::entry::Verifier;
-
 /// Longest subject, in bytes.
 const MAX_SUBJECT: usize = 512;
 
@@ -86,13 +84,12 @@ impl Query {
             add(&subject);
         }
         match key {
-            Some((PublicKeyFormat::X509, content)) => {
-                let verifier = Verifier::parse(&content).map_err(|_| QueryError::PublicKey)?;
-                add(&hex::encode(crypto::sha256(
-                    verifier.canonical().as_bytes(),
-                )));
+            Some((format, content)) => {
+                let canonical = crate::entry::canonical_key(format, &content)
+                    .ok_or(QueryError::FormatUnsupported)?
+                    .map_err(|_| QueryError::PublicKey)?;
+                add(&hex::encode(crypto::sha256(&canonical)));
             }
-            Some(_) => return Err(QueryError::FormatUnsupported),
             None => {}
         }
         Ok(Self { keys, operator })
@@ -117,7 +114,7 @@ fn digest_term(text: &str) -> Option<String> {
 }
 
 /// Whether a text has the form `local@domain`.
-fn is_email(text: &str) -> bool {
+pub(crate) fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else {
         return false;
     };

@@ -15,6 +15,7 @@ mod dsse;
 mod hashedrekord;
 mod http_conventions;
 mod intoto;
+mod kinds;
 mod log;
 mod reads;
 mod search;

@@ -331,6 +331,10 @@ pub(crate) fn b64(bytes: impl AsRef<[u8]>) -> String {
     STANDARD.encode(bytes)
 }
 
+pub(crate) fn decode(text: &str) -> Vec<u8> {
+    STANDARD.decode(text).unwrap()
+}
+
 /// A proposed hashedrekord.
 pub(crate) fn hashedrekord(algorithm: &str, digest: &str, signature: &[u8], key: &str) -> Value {
     json!({

@@ -7,15 +7,15 @@ use crypto::HashAlgorithm;
 use der::asn1::ObjectIdentifier;
 
 /// 1.2.840.113549.1.7.2 (RFC 5652 section 5.1).
-pub(super) const SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
+pub(crate) const SIGNED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];
 /// 1.2.840.113549.1.9.3.
-pub(super) const CONTENT_TYPE: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x03];
+pub(crate) const CONTENT_TYPE: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x03];
 /// 1.2.840.113549.1.9.4.
-pub(super) const MESSAGE_DIGEST: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x04];
+pub(crate) const MESSAGE_DIGEST: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x04];
 /// 1.2.840.113549.1.9.5.
 pub(super) const SIGNING_TIME: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x05];
 /// 1.2.840.113549.1.9.16.1.4 (RFC 3161 section 2.4.2).
-pub(super) const TST_INFO: &[u8] = &[
+pub(crate) const TST_INFO: &[u8] = &[
     0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x01, 0x04,
 ];
 /// 1.2.840.113549.1.9.16.2.47 (RFC 5035 section 3).
@@ -44,7 +44,7 @@ pub(super) const fn of_hash(hash: HashAlgorithm) -> &'static [u8] {
 }
 
 /// The hash with this object identifier, if timestamps may be made over it.
-pub(super) fn hash_of(oid: &[u8]) -> Option<HashAlgorithm> {
+pub(crate) fn hash_of(oid: &[u8]) -> Option<HashAlgorithm> {
     [
         HashAlgorithm::Sha256,
         HashAlgorithm::Sha384,

@@ -11,13 +11,19 @@
 //! declared in the order that RFC 8785 sorts them, and which holds strings only: serde_json then
 //! prints exactly the canonical form, which the tests compare with an independent implementation.
 
+pub mod alpine;
 mod answers;
 mod b64;
+pub mod cose;
 pub mod dsse;
 mod entry_id;
 pub mod hashedrekord;
 pub mod intoto;
+pub mod jar;
+pub mod rekord;
 mod requests;
+pub mod rfc3161;
+pub mod tuf;
 
 pub use answers::{
     ApiError, ConsistencyProof, InactiveShard, InclusionProof, LogEntry, LogInfo, print_json,

@@ -24,5 +24,7 @@ async fn read_body(rekor: &Rekor, request: Request, name: &str) -> Result<Held, 
 fn entry_limits(rekor: &Rekor) -> entry::Limits {
     entry::Limits {
         attestation: rekor.limits.attestation,
+        package_metadata: rekor.limits.package_metadata,
+        now: rekor.clock.now(),
     }
 }
