@@ -7,6 +7,7 @@
 //! ([`repository`]).
 
 pub mod canonical;
+pub mod ceremony;
 pub mod cli;
 pub mod client;
 pub mod export;

@@ -16,6 +16,12 @@ pub struct Init {
     /// Where the repository and its passphrase are
     #[command(flatten)]
     pub signing: Signing,
+    /// Leave root and targets without keys: their holders bring them with `key import`
+    ///
+    /// The keys of snapshot and timestamp are made here, and the first root is staged, signed by
+    /// its keyholders and published with `stage root`, `sign` and `publish`.
+    #[arg(long)]
+    pub ceremony: bool,
     /// Key of a role, such as root=file:/media/stick/root-1.pem; may be given several times. A file
     /// that does not exist is made; a relative path is meant from DIR
     #[arg(long = "key", value_name = "ROLE=URI", value_parser = of_role::<KeyUri>)]
@@ -43,7 +49,7 @@ pub(super) async fn init(args: Init) -> Result<(), Message> {
             .filter(|(r, _)| *r == role)
             .map(|(_, uri)| uri.clone())
             .collect();
-        if !keys.is_empty() {
+        if !keys.is_empty() || (args.ceremony && is_offline(role)) {
             entry.keys = keys;
         }
         let last = |periods: &[(RoleName, Period)]| {
@@ -70,6 +76,14 @@ pub(super) async fn init(args: Init) -> Result<(), Message> {
     .map_err(say)?;
     if args.signing.location.json {
         print_json(&json!({ "dir": dir, "root": repository.first_root_json() }));
+    } else if args.ceremony {
+        println!(
+            "Made a repository in {}, without a root yet.",
+            dir.display()
+        );
+        println!(
+            "Next, each keyholder: tuf-root key claim; here: tuf-root key import, then stage root."
+        );
     } else {
         println!("Made a repository in {}.", dir.display());
         println!(
@@ -78,4 +92,8 @@ pub(super) async fn init(args: Init) -> Result<(), Message> {
         );
     }
     Ok(())
+}
+
+const fn is_offline(role: RoleName) -> bool {
+    matches!(role, RoleName::Root | RoleName::Targets)
 }

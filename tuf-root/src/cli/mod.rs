@@ -2,10 +2,16 @@
 //!
 //! One file for each group of commands: what can be said, and what is done about it.
 
+mod ceremony;
 mod export;
 mod init;
+mod key;
 mod publish;
+mod recover;
+mod rotate;
 mod serve;
+mod stage;
+mod status;
 mod target;
 mod verify;
 
@@ -18,9 +24,15 @@ use clap::{Args, Subcommand};
 use clock::SystemClock;
 use keys::Passphrase;
 
+pub use ceremony::{PayloadCommand, Sign, SignatureCommand};
 pub use export::{ExportArgs, ExportKind};
 pub use init::Init;
+pub use key::KeyCommand;
+pub use publish::Publish;
+pub use recover::Recover;
+pub use rotate::{NewOnlineKeys, RevokeCommand, RotateCommand};
 pub use serve::Serve;
+pub use stage::{StageCommand, StagedRole, Unstage};
 pub use target::{StatusArg, TargetCommand, UsageArg};
 pub use verify::Verify;
 
@@ -43,6 +55,42 @@ pub enum Command {
     /// and targets keys should be kept elsewhere: name them with --key (file:PATH; several for a
     /// role with --threshold ROLE=K). Publishes nothing.
     Init(Init),
+    /// Public keys of the roles: who holds them, and the proof that they do
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Freeze a new root or new targets for signatures that are made elsewhere
+    #[command(subcommand)]
+    Stage(StageCommand),
+    /// Drop a staged root or staged targets that nobody needs any more
+    Unstage(Unstage),
+    /// Say what the next publication changes for clients
+    Diff(Location),
+    /// Write what is staged to a file for the keyholders
+    #[command(subcommand)]
+    Payload(PayloadCommand),
+    /// On a keyholder's machine: show what is to be signed, ask, and sign
+    ///
+    /// Needs nothing but the payload file and the key. The summary is made anew from the bytes to
+    /// sign. Refuses a lower version than this key signed before, another content under the same
+    /// version, a validity that is too long, and anything that some client would refuse.
+    Sign(Sign),
+    /// Take signatures that were made elsewhere
+    #[command(subcommand)]
+    Signature(SignatureCommand),
+    /// Replace keys in good order
+    #[command(subcommand)]
+    Rotate(RotateCommand),
+    /// Replace keys that somebody else has
+    #[command(subcommand)]
+    Revoke(RevokeCommand),
+    /// Go on after DIR was restored from a backup: take over the live mirror and jump ahead of it
+    Recover(Recover),
+    /// Show where the repository is in its life, for people and for monitoring
+    ///
+    /// Exit code 1 if somebody has to do something now.
+    Status(Location),
+    /// Print the transcript after checking that no line was changed
+    Transcript(Location),
     /// Add, remove or list the files that the next publication holds
     #[command(subcommand)]
     Target(TargetCommand),
@@ -51,7 +99,11 @@ pub enum Command {
     /// Before anything is put in place the new tree is walked as clients would: by one that is new
     /// and by one that knows what is published now. timestamp.json is replaced last, so a crash
     /// leaves the old state or the new one.
-    Publish(Signing),
+    ///
+    /// What `stage` froze is published once enough keys have signed it; signatures of keys that
+    /// this machine can use are added now. Keys of other roles are replaced in two steps, so that
+    /// no client is refused in between; if it is interrupted, run it again.
+    Publish(Publish),
     /// Sign again what nears its expiry
     ///
     /// Run it at least daily (timestamp is valid for seven days by default). Needs the snapshot
@@ -99,8 +151,20 @@ pub async fn run(command: Command) -> ExitCode {
     let done = match command {
         Command::Init(args) => init::init(args).await,
         Command::Target(command) => target::target(command).await,
-        Command::Publish(args) => publish::publish(args, false).await,
-        Command::Refresh(args) => publish::publish(args, true).await,
+        Command::Key(command) => key::key(command).await,
+        Command::Stage(command) => stage::stage(command).await,
+        Command::Unstage(args) => stage::unstage(args).await,
+        Command::Diff(args) => stage::diff(args).await,
+        Command::Payload(command) => ceremony::payload(command).await,
+        Command::Sign(args) => ceremony::sign(args).await,
+        Command::Signature(command) => ceremony::signature(command).await,
+        Command::Rotate(command) => rotate::rotate(command).await,
+        Command::Revoke(command) => rotate::revoke(command).await,
+        Command::Recover(args) => recover::recover(args).await,
+        Command::Status(args) => return status::status(args).await,
+        Command::Transcript(args) => status::transcript(&args),
+        Command::Publish(args) => publish::publish(args).await,
+        Command::Refresh(args) => publish::refresh(args).await,
         Command::Verify(args) => return verify::verify(args).await,
         Command::Serve(args) => serve::serve(args).await,
         Command::Export(args) => export::export(args).await,
@@ -151,11 +215,15 @@ where
     T::Err: Display,
 {
     let (role, value) = text.split_once('=').ok_or("write ROLE=VALUE")?;
-    let role = RoleName::ALL
-        .into_iter()
-        .find(|r| r.as_str() == role)
-        .ok_or("the roles are root, targets, snapshot and timestamp")?;
-    Ok((role, value.parse().map_err(|e: T::Err| e.to_string())?))
+    Ok((
+        role_name(role)?,
+        value.parse().map_err(|e: T::Err| e.to_string())?,
+    ))
+}
+
+fn role_name(text: &str) -> Result<RoleName, String> {
+    let role = RoleName::ALL.into_iter().find(|r| r.as_str() == text);
+    role.ok_or_else(|| "the roles are root, targets, snapshot and timestamp".to_owned())
 }
 
 fn print_json(value: &serde_json::Value) {

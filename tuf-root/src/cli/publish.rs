@@ -1,32 +1,53 @@
 //! `publish` and `refresh`.
 
+use clap::Args;
 use serde_json::json;
 
 use super::{Message, Signing, print_json, say};
 use crate::repository::Outcome;
 
-pub(super) async fn publish(args: Signing, refresh: bool) -> Result<(), Message> {
-    let repository = args.open()?;
-    let outcome = match refresh {
-        true => repository.refresh().await,
+/// Options of `publish`.
+#[derive(Debug, Args)]
+pub struct Publish {
+    /// Where the repository and its passphrase are
+    #[command(flatten)]
+    pub signing: Signing,
+    /// Sign in memory, walk the new tree as clients would, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+pub(super) async fn publish(args: Publish) -> Result<(), Message> {
+    let repository = args.signing.open()?;
+    let outcome = match args.dry_run {
+        true => repository.simulate().await,
         false => repository.publish().await,
     };
-    let Outcome {
-        published,
-        warnings,
-    } = outcome.map_err(say)?;
+    report(&args.signing, &outcome.map_err(say)?);
+    Ok(())
+}
+
+pub(super) async fn refresh(args: Signing) -> Result<(), Message> {
+    let outcome = args.open()?.refresh().await.map_err(say)?;
+    report(&args, &outcome);
+    Ok(())
+}
+
+pub(super) fn report(args: &Signing, outcome: &Outcome) {
     if args.location.json {
-        print_json(&json!({ "published": published, "warnings": warnings }));
-        return Ok(());
+        print_json(&json!(outcome));
+        return;
     }
-    for (role, version) in &published {
+    for (role, version) in &outcome.published {
         println!("{role}: version {version}");
     }
-    if published.is_empty() {
+    for client in &outcome.accepted_by {
+        println!("accepted by {client}");
+    }
+    if outcome.published.is_empty() {
         println!("Nothing to do: what is published is current.");
     }
-    for warning in &warnings {
+    for warning in &outcome.warnings {
         eprintln!("warning: {warning}");
     }
-    Ok(())
 }

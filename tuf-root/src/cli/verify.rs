@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use clock::{Clock as _, SystemClock};
 use serde_json::json;
+use wire::trust::Timestamp;
 
 use super::{Location, print_json};
 use crate::client::{self, Directory, Expiry, Mirror, Source, Trusted, UpdateError};
@@ -28,6 +29,9 @@ pub struct Verify {
     /// Also fail if a role expires within this time, such as 2d
     #[arg(long, value_name = "PERIOD")]
     pub within: Option<Period>,
+    /// As if it were this time, such as 2027-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<Timestamp>,
 }
 
 pub(super) async fn verify(args: Verify) -> ExitCode {
@@ -45,9 +49,11 @@ pub(super) async fn verify(args: Verify) -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let system = SystemClock::default().now_secs();
+    let now = args.at.map_or(system, Timestamp::as_secs);
     let checked = match &args.mirror {
         Some(url) => match mirror(url) {
-            Ok(mirror) => walk(&mirror, &root).await,
+            Ok(mirror) => walk(&mirror, &root, now).await,
             Err(e) => Err(e.into()),
         },
         None => {
@@ -56,6 +62,7 @@ pub(super) async fn verify(args: Verify) -> ExitCode {
                     path: args.location.dir.join("published"),
                 },
                 &root,
+                now,
             )
             .await
         }
@@ -70,7 +77,6 @@ pub(super) async fn verify(args: Verify) -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    let now = SystemClock::default().now_secs();
     let within = args.within.map_or(0, Period::as_secs);
     let rows = [
         row(&trusted.root),
@@ -105,7 +111,7 @@ pub(super) async fn verify(args: Verify) -> ExitCode {
     ExitCode::from(u8::from(!soon.is_empty()))
 }
 
-fn mirror(url: &str) -> Result<Mirror, client::SourceError> {
+pub(super) fn mirror(url: &str) -> Result<Mirror, client::SourceError> {
     // The HTTP client takes its TLS library from the process; it may be chosen already.
     let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
     Mirror::new(url)
@@ -125,14 +131,13 @@ fn row<T: Metadata>(document: &Document<T>) -> Row {
     }
 }
 
-async fn walk(source: &impl Source, root: &[u8]) -> Result<Trusted, UpdateError> {
+async fn walk(source: &impl Source, root: &[u8], now: u64) -> Result<Trusted, UpdateError> {
     let document = |error| UpdateError::Document {
         file: "the root to start from".to_owned(),
         error,
     };
     let bootstrap: Document<Root> = Document::parse(root).map_err(document)?;
-    let now = Expiry::At(SystemClock::default().now_secs());
-    let trusted = client::update(source, &bootstrap, None, now).await?;
+    let trusted = client::update(source, &bootstrap, None, Expiry::At(now)).await?;
     for name in trusted.targets.signed().targets.keys() {
         let content = client::target(source, &trusted, name).await?;
         trust::check_document(name, &content).map_err(|e| client::SourceError {

@@ -119,21 +119,32 @@ pub async fn update(
 
     let timestamp: Document<Timestamp> = read(source, "timestamp.json".to_owned()).await?;
     timestamp.verify(&keys.keys, &keys.roles.timestamp)?;
-    check_rollback(&timestamp, cached.map(|c| &c.timestamp))?;
+    // What was cached counts only as long as its keys do: replacing them is the way to recover
+    // from versions that a thief of the old keys ran up (§5.3.11).
+    let known = cached
+        .map(|c| &c.timestamp)
+        .filter(|c| c.verify(&keys.keys, &keys.roles.timestamp).is_ok());
+    check_rollback(&timestamp, known)?;
     check_expiry(&timestamp, expiry)?;
 
     let expected = timestamp.signed().meta.snapshot.version;
     let snapshot: Document<Snapshot> = read(source, format!("{expected}.snapshot.json")).await?;
     snapshot.verify(&keys.keys, &keys.roles.snapshot)?;
     check_version(&snapshot, expected)?;
-    check_rollback(&snapshot, cached.map(|c| &c.snapshot))?;
+    let known = cached
+        .map(|c| &c.snapshot)
+        .filter(|c| c.verify(&keys.keys, &keys.roles.snapshot).is_ok());
+    check_rollback(&snapshot, known)?;
     check_expiry(&snapshot, expiry)?;
 
     let expected = snapshot.signed().meta.targets.version;
     let targets: Document<Targets> = read(source, format!("{expected}.targets.json")).await?;
     targets.verify(&keys.keys, &keys.roles.targets)?;
     check_version(&targets, expected)?;
-    check_rollback(&targets, cached.map(|c| &c.targets))?;
+    let known = cached
+        .map(|c| &c.targets)
+        .filter(|c| c.verify(&keys.keys, &keys.roles.targets).is_ok());
+    check_rollback(&targets, known)?;
     check_expiry(&targets, expiry)?;
     profile::check_targets(targets.signed()).map_err(|error| UpdateError::Profile {
         file: targets.signed().file_name(),

@@ -159,6 +159,34 @@ impl<T: Metadata> Document<T> {
         canonical::encode(&value).map_err(|e| malformed(e.to_string()))
     }
 
+    /// Reads the bytes to sign back into a document without signatures; accepts exactly what
+    /// [`Self::payload`] gives.
+    pub fn from_payload(payload: &[u8]) -> Result<Self, DocumentError> {
+        check_length::<T>(payload.len())?;
+        // The canonical form leaves line feeds raw, JSON does not; it has them in strings only.
+        let mut json = Vec::with_capacity(payload.len());
+        for byte in payload {
+            match byte {
+                b'\n' => json.extend_from_slice(b"\\n"),
+                other => json.push(*other),
+            }
+        }
+        let signed = serde_json::from_slice(&json).map_err(|e| DocumentError::Malformed {
+            role: T::ROLE,
+            reason: e.to_string(),
+        })?;
+        let document = Self::unsigned(signed);
+        match document.payload()? == payload {
+            true => Ok(document),
+            false => Err(DocumentError::Form(T::ROLE)),
+        }
+    }
+
+    /// Keys that have signed.
+    pub fn signers(&self) -> impl Iterator<Item = KeyId> {
+        self.signatures.keys().copied()
+    }
+
     /// Adds a signature that was made over [`Self::payload`], after checking it.
     pub fn add_signature(&mut self, key: &Key, signature: Vec<u8>) -> Result<(), SignatureError> {
         let payload = self

@@ -94,6 +94,81 @@ pub enum RepositoryError {
     /// Two target files of one name.
     #[error("target {0} is given twice")]
     DuplicateTarget(TargetName),
+    /// Nothing is staged for a role.
+    #[error("nothing is staged for {0}; run `tuf-root stage {0}` first")]
+    NotStaged(RoleName),
+    /// Something is staged, and people have signed it.
+    #[error(
+        "{role} version {version} is staged and has signatures; publish it, or drop it with `tuf-root unstage {role}`"
+    )]
+    AlreadyStaged {
+        /// The role.
+        role: RoleName,
+        /// Its version.
+        version: crate::metadata::Version,
+    },
+    /// The files changed after they were staged for signing.
+    #[error(
+        "the files are not the ones in the targets metadata that is staged; run `tuf-root unstage targets`, then `tuf-root stage targets`"
+    )]
+    StaleTargets,
+    /// A root is signed and waits for its publication.
+    #[error("root version {0} is signed and not published yet; run `tuf-root publish` first")]
+    RootWaits(crate::metadata::Version),
+    /// A staged document needs more signatures.
+    #[error(
+        "{role} version {version} is staged and needs more signatures ({missing}). Next: `tuf-root payload export {role}`, `tuf-root sign` where the keys are, `tuf-root signature import`"
+    )]
+    Unsigned {
+        /// The role.
+        role: RoleName,
+        /// Its version.
+        version: crate::metadata::Version,
+        /// What is missing.
+        missing: String,
+    },
+    /// Something would no longer verify.
+    #[error(
+        "what these signed would no longer verify: {0}. End their validity instead of removing them, or say --force"
+    )]
+    Removal(String),
+    /// A key is in the role already.
+    #[error("key {keyid} is a key of {role} already{}", .owner.as_deref().map(|o| format!(" (held by {o})")).unwrap_or_default())]
+    KnownKey {
+        /// The key.
+        keyid: crate::metadata::KeyId,
+        /// The role.
+        role: RoleName,
+        /// Who holds it.
+        owner: Option<String>,
+    },
+    /// No such key.
+    #[error(
+        "no key, or more than one, has an id that begins with {0:?}; `tuf-root key list` shows them"
+    )]
+    UnknownKey(String),
+    /// A claim was refused.
+    #[error(transparent)]
+    Claim(#[from] crate::ceremony::ClaimError),
+    /// A request or answer was refused.
+    #[error(transparent)]
+    Request(#[from] crate::ceremony::RequestError),
+    /// An answer does not belong to what is staged.
+    #[error(
+        "the signature is over {role} {what}; export the payload again and have that one signed"
+    )]
+    Answer {
+        /// The role.
+        role: RoleName,
+        /// What differs.
+        what: String,
+    },
+    /// The transcript cannot be used.
+    #[error(transparent)]
+    Transcript(#[from] crate::ceremony::TranscriptError),
+    /// The live mirror cannot be taken over.
+    #[error("the mirror cannot be taken over: {0}")]
+    Mirror(UpdateError),
     /// Metadata could not be encoded.
     #[error(transparent)]
     Document(DocumentError),

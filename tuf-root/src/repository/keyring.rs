@@ -57,7 +57,7 @@ impl Keyring {
         let authority: &RoleKeys = root.roles.get(T::ROLE);
         let payload = document.payload().map_err(RepositoryError::Document)?;
         let mut reasons = Vec::new();
-        for entry in &role.keys {
+        for entry in role.keys.iter().chain(&role.retired) {
             if document.verify(&root.keys, authority).is_ok() {
                 break;
             }
@@ -96,7 +96,11 @@ impl Keyring {
         let signer = match self.opened.get(&entry.keyid) {
             Some(signer) => Arc::clone(signer),
             None => {
-                let uri: KeyUri = entry.uri.parse().map_err(|e| format!("{e}"))?;
+                let uri = entry.uri.as_deref().ok_or_else(|| {
+                    let owner = entry.owner.as_deref().unwrap_or("somebody else");
+                    format!("key {} is held by {owner}", entry.keyid)
+                })?;
+                let uri: KeyUri = uri.parse().map_err(|e| format!("{e}"))?;
                 let signer = keys::open(&locate(dir, &uri), passphrase)
                     .await
                     .map_err(|e| e.to_string())?;
@@ -104,10 +108,7 @@ impl Keyring {
                 match Key::new(signer.public_key().clone()) {
                     Ok(key) if key.id() == entry.keyid => {}
                     _ => {
-                        return Err(format!(
-                            "{}: holds another key than {}",
-                            entry.uri, entry.keyid
-                        ));
+                        return Err(format!("{uri}: holds another key than {}", entry.keyid));
                     }
                 }
                 self.opened.insert(entry.keyid, Arc::clone(&signer));
@@ -117,7 +118,7 @@ impl Keyring {
         signer
             .sign(payload)
             .await
-            .map_err(|e| format!("{}: {e}", entry.uri))
+            .map_err(|e| format!("{}: {e}", entry.uri.as_deref().unwrap_or_default()))
     }
 }
 

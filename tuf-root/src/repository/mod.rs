@@ -5,13 +5,21 @@
 //! DIR/keys/ROLE.pem         encrypted private keys (unless they live elsewhere)
 //! DIR/roots/N.root.json     every root that was ever signed
 //! DIR/staged/SHA256         contents of the target files
+//! DIR/ceremony/             root and targets that wait for signatures
+//! DIR/transcript.txt        what was done, for the auditor
 //! DIR/published/            the tree that clients see; serve this one and nothing else
 //! DIR/lock                  held while the repository is being changed
 //! ```
 
+mod draft;
+mod enrol;
 mod error;
 mod keyring;
 mod publish;
+mod recover;
+mod rotate;
+mod signing;
+mod stage;
 mod state;
 mod status;
 mod storage;
@@ -26,17 +34,23 @@ use std::time::Duration;
 use clock::SharedClock;
 use keys::Passphrase;
 
+pub use draft::{Progress, QuorumProgress};
+pub use enrol::{KeyEntry, NewKey};
 pub use error::RepositoryError;
 use error::io;
 use keyring::Keyring;
 pub use publish::Outcome;
+pub use recover::Recovered;
+pub use rotate::Rotation;
 use state::{RoleKey, RoleState, Staged, State};
-pub use status::{RoleStatus, Status};
+pub use status::{Phase, RoleStatus, Status};
+pub(crate) use storage::put_file;
 use storage::{Disk, Storage};
 
+use crate::ceremony::Transcript;
 use crate::metadata::{
-    Custom, Document, Expires, Key, KeyId, Metadata as _, RoleKeys, RoleName, Roles, Root,
-    RootType, Sha256, SpecVersion, TargetName, Version,
+    Custom, Document, Expires, Metadata as _, RoleKeys, RoleName, Roles, Root, RootType, Sha256,
+    SpecVersion, TargetName, Version,
 };
 use crate::policy::{Policy, RolePolicy};
 use crate::profile::{self, MAX_TARGET_BYTES, ProfileError};
@@ -185,7 +199,7 @@ impl Repository {
             state.staged = staged;
             state.save(self.storage.as_ref(), &self.dir)?;
         }
-        self.publish_locked(lock, state, publish::Scope::Staged, keyring)
+        self.publish_locked(lock, publish::Scope::Staged, keyring)
             .await
     }
 
@@ -224,7 +238,6 @@ impl Repository {
             return Err(RepositoryError::AlreadyInitialised(self.dir.clone()));
         }
         let mut roles = BTreeMap::new();
-        let mut keys = BTreeMap::new();
         for role in RoleName::ALL {
             let wish = policy
                 .roles
@@ -233,22 +246,96 @@ impl Repository {
             if wish.window >= wish.expiry {
                 return Err(RepositoryError::Window(role));
             }
-            roles.insert(role, self.enrol(wish, keyring, &mut keys).await?);
-        }
-        let authority = |role: RoleName| {
-            let keyids = roles
-                .get(&role)
-                .map(|r| r.keys.iter().map(|k| k.keyid).collect())
-                .unwrap_or_default();
-            RoleKeys {
-                keyids,
-                threshold: policy.roles.get(&role).map_or(0, |r| r.threshold),
+            // People bring the keys of root and targets later; the machine's own must be here.
+            if wish.keys.is_empty() && matches!(role, RoleName::Snapshot | RoleName::Timestamp) {
+                return Err(ProfileError::KeyCount { role, count: 0 }.into());
             }
+            roles.insert(role, self.enrol(wish, keyring).await?);
+        }
+        let id = format!("{:?} at {}", roles, self.clock.now_ms());
+        let id = Sha256::of(id.as_bytes())
+            .to_string()
+            .chars()
+            .take(32)
+            .collect();
+        let mut state = State::new(id, roles);
+        // Keys that are not here yet come with `key add`, and the root with `stage root`.
+        if policy.roles.values().all(|role| !role.keys.is_empty()) {
+            let root = self.next_root_of(&state, None)?;
+            let mut document = Document::unsigned(root.clone());
+            let (role, passphrase) = (state.role(RoleName::Root)?, self.passphrase.as_ref());
+            keyring
+                .sign(&mut document, &root, role, &self.dir, passphrase)
+                .await?;
+            let bytes = document.to_json().map_err(RepositoryError::Document)?;
+            self.archive_root(&document, &bytes)?;
+            state.first_root = Some(Sha256::of(&bytes));
+        }
+        // Last: a directory without this file is not a repository, and `init` may be run again.
+        state.save(self.storage.as_ref(), &self.dir)?;
+        self.transcribe("made the repository")
+    }
+
+    async fn enrol(
+        &self,
+        wish: &RolePolicy,
+        keyring: &mut Keyring,
+    ) -> Result<RoleState, RepositoryError> {
+        let mut keys: Vec<RoleKey> = Vec::with_capacity(wish.keys.len());
+        for uri in &wish.keys {
+            let key = keyring
+                .enrol(&self.dir, uri, self.passphrase.as_ref())
+                .await?;
+            keys.push(RoleKey {
+                keyid: key.id(),
+                uri: Some(uri.to_string()),
+                owner: None,
+                public: Some(key),
+            });
+        }
+        Ok(RoleState {
+            keys,
+            retired: Vec::new(),
+            threshold: Some(wish.threshold),
+            expiry_secs: wish.expiry,
+            window_secs: wish.window,
+        })
+    }
+
+    /// The root that the policy asks for, after `previous`.
+    fn next_root_of(
+        &self,
+        state: &State,
+        previous: Option<&Root>,
+    ) -> Result<Root, RepositoryError> {
+        let mut keys = BTreeMap::new();
+        let mut authorities = BTreeMap::new();
+        for role in RoleName::ALL {
+            let policy = state.role(role)?;
+            for entry in &policy.keys {
+                let known = previous.and_then(|root| root.keys.get(&entry.keyid));
+                let key = entry.public.as_ref().or(known);
+                let key = key.ok_or(ProfileError::KeyId(entry.keyid))?;
+                keys.insert(entry.keyid, key.clone());
+            }
+            let current = previous.map_or(0, |root| root.roles.get(role).threshold);
+            let authority = RoleKeys {
+                keyids: policy.keys.iter().map(|key| key.keyid).collect(),
+                threshold: policy.threshold.unwrap_or(current),
+            };
+            authorities.insert(role, authority);
+        }
+        let mut authority = |role: RoleName| {
+            let none = RoleKeys {
+                keyids: Vec::new(),
+                threshold: 0,
+            };
+            authorities.remove(&role).unwrap_or(none)
         };
         let root = Root {
             kind: RootType::Root,
             consistent_snapshot: true,
-            expires: self.expires(roles.get(&RoleName::Root))?,
+            expires: self.expires(Some(state.role(RoleName::Root)?))?,
             keys,
             roles: Roles {
                 root: authority(RoleName::Root),
@@ -257,49 +344,20 @@ impl Repository {
                 timestamp: authority(RoleName::Timestamp),
             },
             spec_version: SpecVersion::V1_0_31,
-            version: Version::FIRST,
+            version: previous.map_or(Version::FIRST, |root| root.version.next()),
         };
         profile::check_root(&root)?;
-        let mut document = Document::unsigned(root.clone());
-        if let Some(role) = roles.get(&RoleName::Root) {
-            keyring
-                .sign(
-                    &mut document,
-                    &root,
-                    role,
-                    &self.dir,
-                    self.passphrase.as_ref(),
-                )
-                .await?;
-        }
-        let bytes = document.to_json().map_err(RepositoryError::Document)?;
-        self.archive_root(&document, &bytes)?;
-        // Last: a directory without this file is not a repository, and `init` may be run again.
-        State::new(Sha256::of(&bytes), roles).save(self.storage.as_ref(), &self.dir)
+        Ok(root)
     }
 
-    async fn enrol(
-        &self,
-        wish: &RolePolicy,
-        keyring: &mut Keyring,
-        keys: &mut BTreeMap<KeyId, Key>,
-    ) -> Result<RoleState, RepositoryError> {
-        let mut entries = Vec::with_capacity(wish.keys.len());
-        for uri in &wish.keys {
-            let key = keyring
-                .enrol(&self.dir, uri, self.passphrase.as_ref())
-                .await?;
-            entries.push(RoleKey {
-                keyid: key.id(),
-                uri: uri.to_string(),
-            });
-            keys.insert(key.id(), key);
-        }
-        Ok(RoleState {
-            keys: entries,
-            expiry_secs: wish.expiry,
-            window_secs: wish.window,
-        })
+    /// The transcript.
+    #[must_use]
+    pub fn transcript(&self) -> Transcript {
+        Transcript::at(self.dir.join("transcript.txt"))
+    }
+
+    fn transcribe(&self, event: &str) -> Result<(), RepositoryError> {
+        Ok(self.transcript().append(self.clock.now_secs(), event)?)
     }
 
     fn archive_root(&self, root: &Document<Root>, bytes: &[u8]) -> Result<(), RepositoryError> {

@@ -1,4 +1,4 @@
-//! Signing what has to be signed, and publishing it.
+//! Publishing what is staged, and signing again what has to be.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -6,21 +6,18 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::draft::Drafts;
 use super::keyring::Keyring;
+use super::signing::Signing;
 use super::state::{RoleState, State};
 use super::tree::{Changes, Current, Preview};
-use super::{Repository, RepositoryError, io, storage};
-use crate::client::{self, Directory, Expiry, Trusted};
+use super::{Repository, RepositoryError, storage};
+use crate::client::{self, Directory, Expiry, Source as _, Trusted};
 use crate::metadata::{
-    Document, Expires, Hashes, MetaFile, Metadata, RoleName, Root, Snapshot, SnapshotMeta,
-    SnapshotType, SpecVersion, TargetInfo, TargetName, Targets, TargetsType, Timestamp,
-    TimestampMeta, TimestampType, Version,
+    Document, Expires, Hashes, Metadata, RoleName, Root, Sha256, TargetInfo, TargetName, Version,
 };
-use crate::profile::{self, MAX_TARGET_BYTES};
+use crate::profile;
 use crate::trust;
-
-/// How far the clock may be behind the one of the last signing, in seconds.
-const CLOCK_TOLERANCE: u64 = 300;
 
 /// What to publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +35,15 @@ pub struct Outcome {
     pub published: BTreeMap<RoleName, Version>,
     /// What needs a person soon: a role that nears its expiry and whose keys are not here.
     pub warnings: Vec<String>,
+    /// Clients, by what they have, that were walked through the new tree and accept it.
+    pub accepted_by: Vec<String>,
+}
+
+/// Whether files are put in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Publish,
+    Simulate,
 }
 
 impl Repository {
@@ -45,129 +51,296 @@ impl Repository {
     /// its expiry.
     pub async fn publish(&self) -> Result<Outcome, RepositoryError> {
         let lock = self.lock().await?;
-        let state = State::load(&self.dir)?;
-        self.publish_locked(lock, state, Scope::Staged, &mut Keyring::default())
+        self.publish_locked(lock, Scope::Staged, &mut Keyring::default())
             .await
+    }
+
+    /// Does all that [`Self::publish`] does up to the point where clients would see it: signs in
+    /// memory and walks the tree as clients would.
+    pub async fn simulate(&self) -> Result<Outcome, RepositoryError> {
+        let lock = self.lock().await?;
+        let mut outcome = Outcome::default();
+        let (scope, keyring) = (Scope::Staged, &mut Keyring::default());
+        self.step(lock, scope, Mode::Simulate, keyring, &mut outcome)
+            .await?;
+        Ok(outcome)
     }
 
     /// Signs again what nears its expiry; does not publish what is staged. Root and targets, whose
     /// keys may be elsewhere, only if their keys are here: otherwise the outcome warns.
     pub async fn refresh(&self) -> Result<Outcome, RepositoryError> {
         let lock = self.lock().await?;
-        let state = State::load(&self.dir)?;
-        self.publish_locked(lock, state, Scope::Expiring, &mut Keyring::default())
+        self.publish_locked(lock, Scope::Expiring, &mut Keyring::default())
             .await
     }
 
     pub(super) async fn publish_locked(
         &self,
         lock: File,
-        mut state: State,
         scope: Scope,
         keyring: &mut Keyring,
     ) -> Result<Outcome, RepositoryError> {
-        let current = Current::load(&self.dir, state.first_root).await?;
+        let mut outcome = Outcome::default();
+        let mut lock = Some(lock);
+        while let Some(held) = lock.take() {
+            lock = self
+                .step(held, scope, Mode::Publish, keyring, &mut outcome)
+                .await?;
+        }
+        Ok(outcome)
+    }
+
+    /// One publication. Gives the lock back if another has to follow.
+    ///
+    /// When a new root replaces keys of other roles, its publication has two steps, each of which
+    /// every client accepts. First those roles are signed with old and new keys, under the old
+    /// root; clients ignore signatures of keys that they do not know. Then the new root is
+    /// published, and the old keys sign no more. After a crash the next publication finds out from
+    /// the files which step is next.
+    async fn step(
+        &self,
+        lock: File,
+        scope: Scope,
+        mode: Mode,
+        keyring: &mut Keyring,
+        outcome: &mut Outcome,
+    ) -> Result<Option<File>, RepositoryError> {
+        let mut state = State::load(&self.dir)?;
+        let drafts = match scope {
+            Scope::Staged => Drafts::load(&self.dir)?,
+            Scope::Expiring => Drafts::default(),
+        };
+        let current = match (state.first_root, &drafts.root) {
+            (Some(pinned), _) => Current::load(&self.dir, pinned).await?,
+            (None, Some(draft)) => {
+                Current::first(self.complete(&state, draft, None, keyring).await?)
+            }
+            (None, None) => return Err(RepositoryError::NotStaged(RoleName::Root)),
+        };
         if scope == Scope::Expiring && current.trusted.is_none() {
             return Err(RepositoryError::NotPublished);
         }
-        let mut outcome = Outcome::default();
         let mut changes = Changes::default();
         let root = self
-            .next_root(&state, &current, keyring, &mut outcome, &mut changes)
+            .next_root(&state, &current, &drafts, keyring, outcome)
             .await?;
+        // The root that clients have, if the new one changes what they accept.
+        let bridge = current.trusted.as_ref().filter(|trusted| {
+            let stays =
+                |role| root.signed().roles.get(role) == trusted.root.signed().roles.get(role);
+            let same = RoleName::ALL
+                .into_iter()
+                .filter(|r| *r != RoleName::Root)
+                .all(stays);
+            mode == Mode::Publish && !same && !state.emergency && !holds(trusted, root.signed())
+        });
+        if bridge.is_none() {
+            self.place_root(&root, &current, outcome, &mut changes)?;
+        }
+        let roots = bridge.map(|trusted| trusted.root.signed());
+        let published = current.trusted.as_ref().map(|t| t.targets.signed().version);
         let mut signing = Signing {
             repository: self,
-            root: root.signed(),
+            roots: roots.into_iter().chain([root.signed()]).collect(),
             keyring,
+            draft: drafts
+                .targets
+                .as_ref()
+                .filter(|d| Some(d.signed().version) > published),
         };
         signing
             .sign_roles(
                 &mut state,
                 current.trusted.as_ref(),
                 scope,
-                &mut outcome,
+                outcome,
                 &mut changes,
             )
             .await?;
         if changes.is_empty() {
-            return Ok(outcome);
+            return Ok(None);
+        }
+        if mode == Mode::Simulate {
+            outcome.accepted_by = self.rehearse(&current, &root, &changes).await?;
+            return Ok(None);
         }
         // The versions are taken before anything becomes visible.
         state.save(self.storage.as_ref(), &self.dir)?;
-        self.rehearse(&current, &changes).await?;
+        outcome.accepted_by = self.rehearse(&current, &root, &changes).await?;
+        if bridge.is_none() && (current.root_pending || root != current.root) {
+            // Kept before it is published, so that a version number means one content even if the
+            // publication is interrupted and taken up again.
+            let bytes = root.to_json().map_err(RepositoryError::Document)?;
+            self.archive_root(&root, &bytes)?;
+            if state.first_root.is_none() {
+                state.first_root = Some(Sha256::of(&bytes));
+                state.save(self.storage.as_ref(), &self.dir)?;
+            }
+        }
+        self.transcribe_publication(&changes)?;
         let (storage, published) = (Arc::clone(&self.storage), self.published_dir());
         // The lock goes along: the files are put in place to the end even if nobody waits for it.
         let applied = tokio::task::spawn_blocking(move || {
-            let _lock = lock;
-            changes.apply(storage.as_ref(), &published)
+            changes.apply(storage.as_ref(), &published).map(|()| lock)
         });
-        applied.await.map_err(|_| RepositoryError::Stopped)??;
-        Ok(outcome)
+        let lock = applied.await.map_err(|_| RepositoryError::Stopped)??;
+        if bridge.is_some() {
+            return Ok(Some(lock));
+        }
+        self.tidy(&mut state, &root, outcome)?;
+        Ok(None)
+    }
+
+    /// Forgets what is done.
+    fn tidy(
+        &self,
+        state: &mut State,
+        root: &Document<Root>,
+        outcome: &Outcome,
+    ) -> Result<(), RepositoryError> {
+        let drafts = Drafts::load(&self.dir)?;
+        if drafts
+            .root
+            .is_some_and(|d| d.signed().version <= root.signed().version)
+        {
+            Drafts::remove::<Root>(&self.dir)?;
+        }
+        let targets = outcome.published.get(&RoleName::Targets);
+        if drafts
+            .targets
+            .is_some_and(|d| targets.is_some_and(|v| d.signed().version <= *v))
+        {
+            Drafts::remove::<crate::metadata::Targets>(&self.dir)?;
+        }
+        if state.emergency || !state.overtake.is_empty() {
+            let root = root.signed();
+            let replaced = |role| {
+                state.role(role).map(|r| {
+                    r.keys
+                        .iter()
+                        .all(|k| root.roles.get(role).keyids.contains(&k.keyid))
+                })
+            };
+            // Only once the keys that were revoked are out of the published root.
+            let online = replaced(RoleName::Snapshot)? && replaced(RoleName::Timestamp)?;
+            state.emergency &= !online;
+            state.overtake.clear();
+            state.save(self.storage.as_ref(), &self.dir)?;
+        }
+        Ok(())
+    }
+
+    fn transcribe_publication(&self, changes: &Changes) -> Result<(), RepositoryError> {
+        for (name, bytes) in &changes.versioned {
+            if name.ends_with(".root.json") || name.ends_with(".targets.json") {
+                self.transcribe(&format!("publishing {name}, SHA-256 {}", Sha256::of(bytes)))?;
+            }
+        }
+        Ok(())
     }
 
     /// The newest root: the one that is published, or one that was signed and is not in place yet,
-    /// or a new one if it nears its expiry and its keys are here.
+    /// or one that is staged and has its signatures, or a new one if it nears its expiry and its
+    /// keys are here.
     async fn next_root(
         &self,
         state: &State,
         current: &Current,
+        drafts: &Drafts,
         keyring: &mut Keyring,
         outcome: &mut Outcome,
-        changes: &mut Changes,
     ) -> Result<Document<Root>, RepositoryError> {
-        let mut root = current.root.clone();
-        let mut fresh = current.root_pending;
+        let root = &current.root;
+        if current.root_pending {
+            return Ok(root.clone());
+        }
+        if let Some(draft) = &drafts.root
+            && draft.signed().version == root.signed().version.next()
+        {
+            return self
+                .complete(state, draft, Some(root.signed()), keyring)
+                .await;
+        }
         let role = state.role(RoleName::Root)?;
-        if !fresh && self.due(&root, role) {
-            let mut next = root.signed().clone();
-            next.version = next.version.next();
-            next.expires = self.expires(Some(role))?;
-            profile::check_root(&next)?;
-            let mut document = Document::unsigned(next);
-            let old = root.signed();
-            let keys = self.passphrase.as_ref();
-            match keyring
-                .sign(&mut document, old, role, &self.dir, keys)
-                .await
-            {
-                Ok(()) => {
-                    // With the same keys and threshold the old quorum is also the new one.
-                    let own = document.signed();
-                    document
-                        .verify(&own.keys, &own.roles.root)
-                        .map_err(RepositoryError::Signature)?;
-                    let bytes = document.to_json().map_err(RepositoryError::Document)?;
-                    // Kept before it is published, so that a version number means one content even
-                    // if the publication is interrupted and taken up again.
-                    self.archive_root(&document, &bytes)?;
-                    root = document;
-                    fresh = true;
-                }
-                Err(e) => outcome
-                    .warnings
-                    .push(format!("{}: {e}", expiring(&root, self.clock.now_secs()))),
+        if !self.due(root, role) {
+            return Ok(root.clone());
+        }
+        let mut next = root.signed().clone();
+        next.version = next.version.next();
+        next.expires = self.expires(Some(role))?;
+        profile::check_root(&next)?;
+        // With the same keys and threshold the old quorum is also the new one.
+        let old = Some(root.signed());
+        match self
+            .complete(state, &Document::unsigned(next), old, keyring)
+            .await
+        {
+            Ok(document) => Ok(document),
+            Err(e) => {
+                let warning = format!("{}: {e}", expiring(root, self.clock.now_secs()));
+                outcome.warnings.push(warning);
+                Ok(root.clone())
             }
         }
-        let bytes = root.to_json().map_err(RepositoryError::Document)?;
-        if storage::read(&self.root_json(), Root::MAX_BYTES as u64)
-            .ok()
-            .as_ref()
-            != Some(&bytes)
-        {
-            changes.root = Some(bytes.clone());
-        }
-        if fresh {
-            changes.versioned.push((root.signed().file_name(), bytes));
-            outcome
-                .published
-                .insert(RoleName::Root, root.signed().version);
-        }
-        Ok(root)
     }
 
-    /// Walks the new tree as clients will: one that starts from the first root, one that has what
-    /// is published now. Both read the trust documents strictly.
-    async fn rehearse(&self, current: &Current, changes: &Changes) -> Result<(), RepositoryError> {
+    /// A root with the signatures of the old quorum and its own; those that are missing are made
+    /// with the keys at hand.
+    async fn complete(
+        &self,
+        state: &State,
+        draft: &Document<Root>,
+        old: Option<&Root>,
+        keyring: &mut Keyring,
+    ) -> Result<Document<Root>, RepositoryError> {
+        let (mut document, own) = (draft.clone(), draft.signed());
+        let (role, passphrase) = (state.role(RoleName::Root)?, self.passphrase.as_ref());
+        for root in old.into_iter().chain([own]) {
+            let signed = keyring
+                .sign(&mut document, root, role, &self.dir, passphrase)
+                .await;
+            match signed {
+                Err(RepositoryError::Quorum { role, reason }) => {
+                    return Err(RepositoryError::Unsigned {
+                        role,
+                        version: own.version,
+                        missing: reason,
+                    });
+                }
+                other => other?,
+            }
+        }
+        Ok(document)
+    }
+
+    fn place_root(
+        &self,
+        root: &Document<Root>,
+        current: &Current,
+        outcome: &mut Outcome,
+        changes: &mut Changes,
+    ) -> Result<(), RepositoryError> {
+        let bytes = root.to_json().map_err(RepositoryError::Document)?;
+        let placed = storage::read(&self.root_json(), Root::MAX_BYTES as u64);
+        if placed.ok().as_ref() != Some(&bytes) {
+            changes.root = Some(bytes.clone());
+        }
+        if current.root_pending || *root != current.root {
+            changes.versioned.push((root.signed().file_name(), bytes));
+            let version = root.signed().version;
+            outcome.published.insert(RoleName::Root, version);
+        }
+        Ok(())
+    }
+
+    /// Walks the new tree as clients will: those that start from any root that there ever was, and
+    /// one that has what is published now. All read the trust documents strictly.
+    async fn rehearse(
+        &self,
+        current: &Current,
+        root: &Document<Root>,
+        changes: &Changes,
+    ) -> Result<Vec<String>, RepositoryError> {
         let preview = Preview {
             changes,
             published: Directory {
@@ -179,10 +352,30 @@ impl Repository {
         let fresh = client::update(&preview, &current.first_root, None, now)
             .await
             .map_err(refuse)?;
+        let mut walked = vec!["a new client with root version 1".to_owned()];
+        for version in (2..=root.signed().version.get()).filter_map(Version::new) {
+            let file = format!("{version}.root.json");
+            let limit = Root::MAX_BYTES as u64;
+            let bytes = preview
+                .get(&file, limit)
+                .await
+                .map_err(|e| refuse(e.into()))?;
+            // While a bridge is published the newest root is not there yet.
+            let Some(bytes) = bytes else { continue };
+            let bootstrap = Document::parse(&bytes).map_err(RepositoryError::Document)?;
+            client::update(&preview, &bootstrap, None, now)
+                .await
+                .map_err(refuse)?;
+            walked.push(format!("a new client with root version {version}"));
+        }
         if let Some(trusted) = &current.trusted {
             client::update(&preview, &trusted.root, Some(trusted), now)
                 .await
                 .map_err(refuse)?;
+            let version = trusted.timestamp.signed().version;
+            walked.push(format!(
+                "a client that has seen timestamp version {version}"
+            ));
         }
         for name in fresh.targets.signed().targets.keys() {
             let content = client::target(&preview, &fresh, name)
@@ -193,176 +386,23 @@ impl Repository {
                 reason: e.to_string(),
             })?;
         }
-        Ok(())
+        Ok(walked)
     }
 
-    fn due<T: Metadata>(&self, document: &Document<T>, role: &RoleState) -> bool {
+    pub(super) fn due<T: Metadata>(&self, document: &Document<T>, role: &RoleState) -> bool {
         is_due(document.signed().expires(), role, self.clock.now_secs())
     }
 }
 
-/// The signing of targets, snapshot and timestamp under one root.
-struct Signing<'a> {
-    repository: &'a Repository,
-    root: &'a Root,
-    keyring: &'a mut Keyring,
-}
-
-impl Signing<'_> {
-    async fn sign_roles(
-        &mut self,
-        state: &mut State,
-        published: Option<&Trusted>,
-        scope: Scope,
-        outcome: &mut Outcome,
-        changes: &mut Changes,
-    ) -> Result<(), RepositoryError> {
-        let old = published.map(|p| &p.targets);
-        let listed = match (scope, old) {
-            (Scope::Expiring, Some(old)) => old.signed().targets.clone(),
-            _ => staged_targets(state),
-        };
-        let changed = old.is_none_or(|old| old.signed().targets != listed);
-        let make = |version, expires| Targets {
-            kind: TargetsType::Targets,
-            expires,
-            spec_version: SpecVersion::V1_0_31,
-            targets: listed,
-            version,
-        };
-        let targets = match self.renew(state, old, changed, make).await {
-            // The published one still holds: a person has to come, but the rest need not wait.
-            Err(e @ RepositoryError::Quorum { .. }) if !changed => {
-                let now = self.repository.clock.now_secs();
-                outcome
-                    .warnings
-                    .extend(old.map(|old| format!("{}: {e}", expiring(old, now))));
-                None
-            }
-            other => other?,
-        };
-        if let Some(targets) = &targets {
-            profile::check_targets(targets.signed())?;
-            self.read_contents(targets.signed(), old, changes)?;
-        }
-        let version = targets
-            .as_ref()
-            .or(old)
-            .map(|t| t.signed().version)
-            .ok_or(RepositoryError::NotPublished)?;
-
-        let old = published.map(|p| &p.snapshot);
-        let make = |own, expires| Snapshot {
-            kind: SnapshotType::Snapshot,
-            expires,
-            meta: SnapshotMeta {
-                targets: MetaFile { version },
-            },
-            spec_version: SpecVersion::V1_0_31,
-            version: own,
-        };
-        let snapshot = self.renew(state, old, targets.is_some(), make).await?;
-        let version = snapshot
-            .as_ref()
-            .or(old)
-            .map(|s| s.signed().version)
-            .ok_or(RepositoryError::NotPublished)?;
-
-        let old = published.map(|p| &p.timestamp);
-        let make = |own, expires| Timestamp {
-            kind: TimestampType::Timestamp,
-            expires,
-            meta: TimestampMeta {
-                snapshot: MetaFile { version },
-            },
-            spec_version: SpecVersion::V1_0_31,
-            version: own,
-        };
-        let timestamp = self.renew(state, old, snapshot.is_some(), make).await?;
-
-        // Files that nobody knows of yet come first, a new root after those.
-        let root = std::mem::take(&mut changes.versioned);
-        add(targets.as_ref(), outcome, changes)?;
-        add(snapshot.as_ref(), outcome, changes)?;
-        changes.versioned.extend(root);
-        if let Some(timestamp) = &timestamp {
-            changes.timestamp = Some(timestamp.to_json().map_err(RepositoryError::Document)?);
-            outcome
-                .published
-                .insert(RoleName::Timestamp, timestamp.signed().version);
-        }
-        Ok(())
-    }
-
-    /// The next version of a role, signed, if it is `changed` or nears its expiry.
-    async fn renew<T: Metadata>(
-        &mut self,
-        state: &mut State,
-        old: Option<&Document<T>>,
-        changed: bool,
-        make: impl FnOnce(Version, Expires) -> T,
-    ) -> Result<Option<Document<T>>, RepositoryError> {
-        let repository = self.repository;
-        let role = state.role(T::ROLE)?.clone();
-        if !changed && old.is_some_and(|old| !repository.due(old, &role)) {
-            return Ok(None);
-        }
-        let expires = repository.expires(Some(&role))?;
-        let before = old.map_or(0, |old| old.signed().expires().as_secs());
-        if expires.as_secs().saturating_add(CLOCK_TOLERANCE) < before {
-            return Err(RepositoryError::Clock { role: T::ROLE });
-        }
-        let version = state.take(T::ROLE, old.map(|old| old.signed().version()));
-        let mut document = Document::unsigned(make(version, expires));
-        let passphrase = repository.passphrase.as_ref();
-        self.keyring
-            .sign(&mut document, self.root, &role, &repository.dir, passphrase)
-            .await?;
-        Ok(Some(document))
-    }
-
-    /// Reads the contents of the listed files that are not published yet.
-    fn read_contents(
-        &self,
-        targets: &Targets,
-        old: Option<&Document<Targets>>,
-        changes: &mut Changes,
-    ) -> Result<(), RepositoryError> {
-        for (name, info) in &targets.targets {
-            let sha256 = info.hashes.sha256;
-            if old.is_some_and(|old| {
-                old.signed()
-                    .targets
-                    .get(name)
-                    .is_some_and(|o| o.hashes.sha256 == sha256)
-            }) {
-                continue;
-            }
-            let path = self.repository.dir.join("staged").join(sha256.to_string());
-            let content = storage::read(&path, MAX_TARGET_BYTES).map_err(io(&path))?;
-            changes
-                .targets
-                .insert(format!("targets/{sha256}.{name}"), content);
-        }
-        Ok(())
-    }
-}
-
-fn add<T: Metadata>(
-    document: Option<&Document<T>>,
-    outcome: &mut Outcome,
-    changes: &mut Changes,
-) -> Result<(), RepositoryError> {
-    if let Some(document) = document {
-        let bytes = document.to_json().map_err(RepositoryError::Document)?;
-        changes
-            .versioned
-            .push((document.signed().file_name(), bytes));
-        outcome
-            .published
-            .insert(T::ROLE, document.signed().version());
-    }
-    Ok(())
+/// Whether clients with `root` accept what is published.
+fn holds(trusted: &Trusted, root: &Root) -> bool {
+    let roles = &root.roles;
+    trusted.targets.verify(&root.keys, &roles.targets).is_ok()
+        && trusted.snapshot.verify(&root.keys, &roles.snapshot).is_ok()
+        && trusted
+            .timestamp
+            .verify(&root.keys, &roles.timestamp)
+            .is_ok()
 }
 
 pub(super) fn staged_targets(state: &State) -> BTreeMap<TargetName, TargetInfo> {
@@ -386,7 +426,7 @@ pub(super) fn is_due(expires: Expires, role: &RoleState, now: u64) -> bool {
     expires.seconds_left(now) <= role.window_secs.as_secs()
 }
 
-fn expiring<T: Metadata>(document: &Document<T>, now: u64) -> String {
+pub(super) fn expiring<T: Metadata>(document: &Document<T>, now: u64) -> String {
     let expires = document.signed().expires();
     let days = expires.seconds_left(now) / 86_400;
     format!(

@@ -4,21 +4,54 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::draft::Progress;
 use super::publish::{is_due, staged_targets};
 use super::state::State;
-use super::tree::Current;
 use super::{Repository, RepositoryError};
 use crate::metadata::{Document, Expires, Metadata, RoleName, TargetName, Version};
 
 /// The state of a repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Status {
+    /// Where the repository is in its life.
+    pub phase: Phase,
     /// The four roles; only root before the first publication.
     pub roles: Vec<RoleStatus>,
     /// Names of the published target files.
     pub targets: Vec<TargetName>,
     /// Names of the target files that the next publication adds, changes or removes.
     pub unpublished: BTreeSet<TargetName>,
+    /// What is staged, and how far its signing is.
+    pub staged: Vec<Progress>,
+    /// What somebody has to do now; empty if all is well.
+    pub attention: Vec<String>,
+}
+
+/// Where a repository is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Nothing is published yet.
+    Ceremony,
+    /// All is well.
+    Live,
+    /// Clients are well, but something should have been signed by now.
+    Degraded,
+    /// Clients refuse what is published: it has expired.
+    Stalled,
+}
+
+impl Phase {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ceremony => "ceremony",
+            Self::Live => "live",
+            Self::Degraded => "degraded",
+            Self::Stalled => "stalled",
+        }
+    }
 }
 
 /// The state of one role.
@@ -40,11 +73,18 @@ impl Repository {
     /// Versions and expiries, and what is not published yet. Checks the whole published tree.
     pub async fn status(&self) -> Result<Status, RepositoryError> {
         let state = State::load(&self.dir)?;
-        let current = Current::load(&self.dir, state.first_root).await?;
+        let current = self.current(&state).await?;
+        let staged_documents = self.progress_of(&state, current.as_ref()).await?;
         let now = self.clock.now_secs();
-        let mut roles = vec![role_status(&current.root, &state, now)?];
+        let mut roles = Vec::new();
+        if let Some(current) = &current {
+            roles.push(role_status(&current.root, &state, now)?);
+        }
         let mut published = BTreeMap::new();
-        if let Some(trusted) = &current.trusted {
+        let trusted = current
+            .as_ref()
+            .and_then(|current| current.trusted.as_ref());
+        if let Some(trusted) = trusted {
             roles.push(role_status(&trusted.targets, &state, now)?);
             roles.push(role_status(&trusted.snapshot, &state, now)?);
             roles.push(role_status(&trusted.timestamp, &state, now)?);
@@ -55,12 +95,45 @@ impl Repository {
         let unpublished = names
             .into_iter()
             .filter(|name| staged.get(*name) != published.get(*name));
+        let attention: Vec<String> = match trusted {
+            Some(_) => roles
+                .iter()
+                .filter_map(|role| attention(role, &state))
+                .collect(),
+            None => Vec::new(),
+        };
+        let phase = match (trusted, attention.is_empty()) {
+            (None, _) => Phase::Ceremony,
+            _ if roles.iter().any(|role| role.seconds_left == 0) => Phase::Stalled,
+            (_, true) => Phase::Live,
+            (_, false) => Phase::Degraded,
+        };
         Ok(Status {
+            phase,
+            staged: staged_documents,
+            attention,
             roles,
             unpublished: unpublished.cloned().collect(),
             targets: published.into_keys().collect(),
         })
     }
+}
+
+/// What is wrong with a role. Root and targets want people once their window opens; snapshot and
+/// timestamp are refreshed by themselves, and something is wrong when half of the window is gone.
+fn attention(role: &RoleStatus, state: &State) -> Option<String> {
+    let window = state.role(role.role).ok()?.window_secs.as_secs();
+    let (late, what) = match role.role {
+        RoleName::Root | RoleName::Targets => (role.due, "stage it and have it signed"),
+        _ => (role.seconds_left <= window / 2, "the refresh does not run"),
+    };
+    let days = role.seconds_left / 86_400;
+    late.then(|| {
+        format!(
+            "{} expires at {}, in {days} days: {what}",
+            role.role, role.expires
+        )
+    })
 }
 
 fn role_status<T: Metadata>(

@@ -46,6 +46,15 @@ pub(super) fn put(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> io::Resul
     storage.rename(&temporary, path)
 }
 
+/// Writes a file outside a repository, durably; old or new after a crash.
+pub(crate) fn put_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    put(&Disk, path, bytes)?;
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => Disk.sync_dir(parent),
+        _ => Disk.sync_dir(Path::new(".")),
+    }
+}
+
 /// As [`put`], for a file that never changes: if it is there already with this content, nothing is
 /// done; with another content it is an error.
 pub(super) fn put_once(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -21,6 +21,16 @@ pub(super) struct Current {
 }
 
 impl Current {
+    /// Nothing but the first root, which is about to be published.
+    pub(super) fn first(root: Document<Root>) -> Self {
+        Self {
+            first_root: root.clone(),
+            root,
+            root_pending: true,
+            trusted: None,
+        }
+    }
+
     /// Reads the archive of roots and the published tree and checks that one follows from the
     /// other, signatures and target files included. Expiry does not matter here.
     pub(super) async fn load(dir: &Path, pinned: Sha256) -> Result<Self, RepositoryError> {
@@ -81,10 +91,20 @@ impl Current {
 
         let trusted = match published.path.join("timestamp.json").exists() {
             true => {
-                let bootstrap = &first_root;
-                let trusted = client::update(&published, bootstrap, None, Expiry::Ignored)
-                    .await
-                    .map_err(refuse)?;
+                let read = client::update(&published, &first_root, None, Expiry::Ignored).await;
+                let trusted = match read {
+                    // Keys were revoked, and the publication was interrupted between the root and
+                    // the rest, which is still as it was under the root before.
+                    Err(UpdateError::Signature(_)) if seen > 1 => {
+                        let before = Before {
+                            source: &published,
+                            root: format!("{seen}.root.json"),
+                        };
+                        client::update(&before, &first_root, None, Expiry::Ignored).await
+                    }
+                    other => other,
+                };
+                let trusted = trusted.map_err(refuse)?;
                 for name in trusted.targets.signed().targets.keys() {
                     client::target(&published, &trusted, name)
                         .await
@@ -103,6 +123,21 @@ impl Current {
     }
 }
 
+/// A tree as it was before one root came.
+struct Before<'a> {
+    source: &'a Directory,
+    root: String,
+}
+
+impl Source for Before<'_> {
+    async fn get(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, SourceError> {
+        match path == self.root {
+            true => Ok(None),
+            false => self.source.get(path, limit).await,
+        }
+    }
+}
+
 /// New files, by their path under the published directory.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
@@ -112,6 +147,8 @@ pub(super) struct Changes {
     /// The newest root, for people; no client asks for it.
     pub(super) root: Option<Vec<u8>>,
     pub(super) timestamp: Option<Vec<u8>>,
+    /// Replace files of the same name: another directory was published, and clients know its files.
+    pub(super) overwrite: bool,
 }
 
 impl Changes {
@@ -138,14 +175,19 @@ impl Changes {
             std::fs::create_dir_all(dir).map_err(io(dir))?;
             storage::remove_temporaries(dir).map_err(io(dir))?;
         }
+        let put = if self.overwrite {
+            storage::put
+        } else {
+            storage::put_once
+        };
         for (path, bytes) in &self.targets {
             let path = published.join(path);
-            storage::put_once(storage, &path, bytes).map_err(io(&path))?;
+            put(storage, &path, bytes).map_err(io(&path))?;
         }
         storage.sync_dir(&targets).map_err(io(&targets))?;
         for (path, bytes) in &self.versioned {
             let path = published.join(path);
-            storage::put_once(storage, &path, bytes).map_err(io(&path))?;
+            put(storage, &path, bytes).map_err(io(&path))?;
         }
         let replaced = |name: &str, bytes: &Option<Vec<u8>>| match bytes {
             Some(bytes) => {

@@ -175,3 +175,62 @@ async fn a_crash_during_the_first_publication_is_repaired_by_the_next_one() {
     }
     assert!(limit > 15, "{limit}");
 }
+
+/// Dies at every operation of a rotation, in good order or after a theft, and runs it again.
+async fn rotation_with_crashes(revoke: bool) -> usize {
+    let (base, clock) = (tempfile::tempdir().unwrap(), manual_clock());
+    let shared = || Arc::clone(&clock) as SharedClock;
+    let repository = start(base.path(), &clock).await;
+    let old = client(&repository, None).await.unwrap();
+    let none = BTreeMap::new();
+    let (mut limit, mut refused) = (0, 0);
+    loop {
+        let dir = tempfile::tempdir().unwrap();
+        copy(base.path(), dir.path());
+        let mut dying = Repository::open(dir.path(), Some(passphrase()), shared()).unwrap();
+        dying.storage = Dying::new(limit);
+        let done = match revoke {
+            true => dying.revoke_online(&none).await,
+            false => dying.rotate_online(&none).await,
+        };
+        let survived = done.is_ok();
+        let mut seen = old.clone();
+        for cached in [None, Some(&old)] {
+            match client(&dying, cached).await {
+                Ok(trusted) => seen = trusted,
+                Err(client::UpdateError::Signature(_)) if revoke => refused += 1,
+                Err(e) => panic!("died at operation {limit}: {e}"),
+            }
+        }
+        let again = Repository::open(dir.path(), Some(passphrase()), shared()).unwrap();
+        if !survived {
+            let done = match revoke {
+                true => again.revoke_online(&none).await,
+                false => again.rotate_online(&none).await,
+            };
+            let done = done.unwrap_or_else(|e| panic!("after dying at operation {limit}: {e}"));
+            assert!(matches!(done, Rotation::Done(_)));
+        }
+        let after = client(&again, Some(&seen)).await.unwrap();
+        let (before, now) = (old.root.signed(), after.root.signed());
+        assert_ne!(now.roles.timestamp.keyids, before.roles.timestamp.keyids);
+        assert_ne!(now.roles.snapshot.keyids, before.roles.snapshot.keyids);
+        let signers: Vec<_> = after.timestamp.signers().collect();
+        assert_eq!(signers, now.roles.timestamp.keyids);
+        assert_eq!(again.publish().await.unwrap(), Outcome::default());
+        if survived {
+            return refused;
+        }
+        limit += 3;
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_that_is_cut_off_anywhere_refuses_no_client_and_goes_on() {
+    assert_eq!(rotation_with_crashes(false).await, 0);
+}
+
+#[tokio::test]
+async fn a_revocation_that_is_cut_off_anywhere_goes_on() {
+    rotation_with_crashes(true).await;
+}

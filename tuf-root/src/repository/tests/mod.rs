@@ -1,5 +1,6 @@
 //! The life of a repository: versions, windows, crashes, tampering, several writers.
 
+mod ceremony;
 mod crash;
 
 use clock::ManualClock;

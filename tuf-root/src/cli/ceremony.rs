@@ -1,0 +1,210 @@
+//! `payload`, `sign`, `signature`: signatures that are made elsewhere.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use clock::{Clock as _, SystemClock};
+use keys::KeyUri;
+use serde_json::json;
+
+use super::stage::{StagedRole, show};
+use super::{Location, Message, print_json, say};
+use crate::ceremony::{Answer, Limits, Record, Request};
+use crate::metadata::Key;
+use crate::policy::Period;
+
+/// Longest file that is read, in bytes.
+const MAX_FILE: u64 = 16 << 20;
+
+/// `payload …`
+#[derive(Debug, Subcommand)]
+pub enum PayloadCommand {
+    /// Write what is staged, with all that is needed to judge it, to a file
+    Export {
+        /// Where the repository is
+        #[command(flatten)]
+        location: Location,
+        /// Which document
+        #[arg(value_enum)]
+        role: StagedRole,
+        /// The file
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+/// `signature …`
+#[derive(Debug, Subcommand)]
+pub enum SignatureCommand {
+    /// Verify signatures and add them to what is staged
+    Import {
+        /// Where the repository is
+        #[command(flatten)]
+        location: Location,
+        /// Files that `sign` wrote
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// Options of `sign`.
+#[derive(Debug, Args)]
+pub struct Sign {
+    /// Files that `payload export` wrote
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// The key to sign with
+    #[arg(long, value_name = "URI")]
+    pub key: KeyUri,
+    /// File with the passphrase of the key file
+    #[arg(long, value_name = "FILE", env = "TUF_ROOT_PASSPHRASE_FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Directory for the signatures
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
+    /// What this machine has signed; by default signed.json in ~/.local/state/tuf-root
+    #[arg(long, value_name = "FILE", env = "TUF_ROOT_RECORD")]
+    pub record: Option<PathBuf>,
+    /// Longest validity to sign
+    #[arg(long, value_name = "PERIOD", default_value = "400d")]
+    pub max_expiry: Period,
+    /// Sign although this key signed another document of this version, which was abandoned
+    #[arg(long)]
+    pub replace: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Print JSON instead of text
+    #[arg(long, requires = "yes")]
+    pub json: bool,
+}
+
+pub(super) async fn payload(command: PayloadCommand) -> Result<(), Message> {
+    let PayloadCommand::Export {
+        location,
+        role,
+        out,
+    } = command;
+    let request = location.open()?.request(role.into()).await.map_err(say)?;
+    write(&out, &request.to_json().map_err(say)?)?;
+    match location.json {
+        true => print_json(&json!({ "file": out, "sha256": request.sha256 })),
+        false => {
+            show(&request);
+            println!(
+                "Wrote {}. Next, where a key is: tuf-root sign",
+                out.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn sign(args: Sign) -> Result<(), Message> {
+    let passphrase = args.passphrase_file.as_deref();
+    let passphrase = passphrase.map(keys::Passphrase::from_file).transpose();
+    let passphrase = passphrase.map_err(say)?;
+    let signer = keys::open(&args.key, passphrase.as_ref());
+    let signer = signer.await.map_err(say)?;
+    let key = Key::new(signer.public_key().clone()).map_err(say)?;
+    let path = match (&args.record, std::env::var_os("HOME")) {
+        (Some(path), _) => path.clone(),
+        (None, Some(home)) => Path::new(&home).join(".local/state/tuf-root/signed.json"),
+        (None, None) => return Err("say with --record where to note what is signed".to_owned()),
+    };
+    let mut record = Record::open(&path).map_err(say)?;
+    let limits = Limits {
+        now_secs: SystemClock::default().now_secs(),
+        max_expiry: args.max_expiry,
+        replace: args.replace,
+    };
+    let mut written = Vec::new();
+    for file in &args.files {
+        let name = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
+        let (request, proposal) = Request::read(&read(file)?).map_err(|e| name(&e))?;
+        let reviewed = record.review(&request, &proposal, &key, limits);
+        reviewed.map_err(|e| name(&e))?;
+        if !args.json {
+            show(&request);
+        }
+        if !args.yes && !confirmed()? {
+            return Err("not signed".to_owned());
+        }
+        // Noted first: what left the machine is never forgotten.
+        record.note(&request, key.id()).map_err(say)?;
+        let signature = signer.sign(request.payload()).await.map_err(say)?;
+        if !key.verifies(request.payload(), &signature) {
+            return Err(keys::SignError::BadSignature.to_string());
+        }
+        let short: String = key.id().to_string().chars().take(8).collect();
+        let out = format!(
+            "{}-{}.{short}.signature.json",
+            request.role, request.version
+        );
+        let out = args.out.join(out);
+        let answer = Answer::to(&request, key.id(), signature);
+        write(&out, &answer.to_json().map_err(say)?)?;
+        if !args.json {
+            println!("Wrote {}. Next: tuf-root signature import", out.display());
+        }
+        written.push(out);
+    }
+    if args.json {
+        print_json(&json!({ "files": written, "keyid": key.id() }));
+    }
+    Ok(())
+}
+
+pub(super) async fn signature(command: SignatureCommand) -> Result<(), Message> {
+    let SignatureCommand::Import { location, files } = command;
+    let repository = location.open()?;
+    let mut progress = Vec::new();
+    for file in &files {
+        let name = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
+        let answer = Answer::read(&read(file)?).map_err(|e| name(&e))?;
+        let imported = repository.import_signature(&answer).await;
+        progress.push(imported.map_err(|e| name(&e))?);
+    }
+    if location.json {
+        print_json(&json!({ "staged": progress }));
+        return Ok(());
+    }
+    for p in progress {
+        for q in &p.quorums {
+            println!(
+                "{} version {}: {} of {}",
+                p.role,
+                p.version,
+                q.signed.len(),
+                q.threshold
+            );
+        }
+        if p.complete {
+            println!("{} has its signatures. Next: tuf-root publish", p.role);
+        }
+    }
+    Ok(())
+}
+
+/// Asks at the terminal.
+fn confirmed() -> Result<bool, Message> {
+    print!("Sign this? Write yes: ");
+    std::io::stdout().flush().map_err(say)?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).map_err(say)?;
+    Ok(answer.trim() == "yes")
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Message> {
+    let fail = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
+    let length = std::fs::metadata(file).map_err(|e| fail(&e))?.len();
+    match length <= MAX_FILE {
+        true => std::fs::read(file).map_err(|e| fail(&e)),
+        false => Err(fail(&"longer than 16 MiB")),
+    }
+}
+
+fn write(file: &Path, bytes: &[u8]) -> Result<(), Message> {
+    crate::repository::put_file(file, bytes).map_err(|e| format!("{}: {e}", file.display()))
+}

@@ -1,0 +1,125 @@
+//! `rotate …` and `revoke …`: replacing keys.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use keys::KeyUri;
+use serde_json::json;
+
+use super::key::read_claim;
+use super::{Location, Message, Signing, of_role, print_json, publish, say};
+use crate::metadata::RoleName;
+use crate::repository::{NewKey, Rotation};
+
+/// `rotate …`
+#[derive(Debug, Subcommand)]
+pub enum RotateCommand {
+    /// Stage a root with other root keys, or another threshold
+    ///
+    /// It needs the signatures of the published root's quorum and of its own.
+    Root {
+        /// Where the repository is
+        #[command(flatten)]
+        location: Location,
+        /// File of `key claim` with a key that comes in; may be given several times
+        #[arg(long, value_name = "FILE")]
+        add: Vec<PathBuf>,
+        /// Beginning of the id of a key that goes; may be given several times
+        #[arg(long, value_name = "ID")]
+        remove: Vec<String>,
+        /// How many keys must sign
+        #[arg(long, value_name = "K")]
+        threshold: Option<u32>,
+    },
+    /// Replace the keys of snapshot and timestamp, without a moment in which clients are refused
+    ///
+    /// If the root needs signatures from elsewhere it stops there and says so; run it again when
+    /// they are imported, or after any interruption.
+    Online(NewOnlineKeys),
+}
+
+/// `revoke …`
+#[derive(Debug, Subcommand)]
+pub enum RevokeCommand {
+    /// Replace the keys of snapshot and timestamp, which never sign again
+    Online(NewOnlineKeys),
+}
+
+/// Where new online keys are.
+#[derive(Debug, Args)]
+pub struct NewOnlineKeys {
+    /// Where the repository and its passphrase are
+    #[command(flatten)]
+    pub signing: Signing,
+    /// New key, such as timestamp=pkcs11:…; by default a new file under DIR/keys
+    #[arg(long = "key", value_name = "ROLE=URI", value_parser = of_role::<KeyUri>)]
+    pub keys: Vec<(RoleName, KeyUri)>,
+}
+
+pub(super) async fn rotate(command: RotateCommand) -> Result<(), Message> {
+    match command {
+        RotateCommand::Root {
+            location,
+            add,
+            remove,
+            threshold,
+        } => {
+            let repository = location.open()?;
+            let claims = add
+                .iter()
+                .map(|file| read_claim(file))
+                .collect::<Result<Vec<_>, _>>()?;
+            for claim in claims {
+                repository
+                    .add_key(&[RoleName::Root], NewKey::Claim(claim))
+                    .await
+                    .map_err(say)?;
+            }
+            for id in &remove {
+                repository
+                    .remove_key(&[RoleName::Root], id)
+                    .await
+                    .map_err(say)?;
+            }
+            if let Some(threshold) = threshold {
+                repository
+                    .set_threshold(RoleName::Root, threshold)
+                    .await
+                    .map_err(say)?;
+            }
+            super::stage::stage(super::StageCommand::Root { location }).await
+        }
+        RotateCommand::Online(args) => online(args, false).await,
+    }
+}
+
+pub(super) async fn revoke(command: RevokeCommand) -> Result<(), Message> {
+    let RevokeCommand::Online(args) = command;
+    online(args, true).await
+}
+
+async fn online(args: NewOnlineKeys, revoke: bool) -> Result<(), Message> {
+    let mut keys: BTreeMap<RoleName, Vec<KeyUri>> = BTreeMap::new();
+    for (role, uri) in args.keys {
+        if !matches!(role, RoleName::Snapshot | RoleName::Timestamp) {
+            return Err("the online roles are snapshot and timestamp".to_owned());
+        }
+        keys.entry(role).or_default().push(uri);
+    }
+    let repository = args.signing.open()?;
+    let rotation = match revoke {
+        true => repository.revoke_online(&keys).await,
+        false => repository.rotate_online(&keys).await,
+    };
+    match rotation.map_err(say)? {
+        Rotation::Done(outcome) => publish::report(&args.signing, &outcome),
+        Rotation::Waiting(why) if args.signing.location.json => {
+            print_json(&json!({ "waiting": why }));
+        }
+        Rotation::Waiting(why) => {
+            println!("The new keys are in a staged root: {why}. Then run this command again.");
+        }
+    }
+    Ok(())
+}
