@@ -20,5 +20,19 @@ pub(crate) fn store(error: sqlx::Error) -> StoreError {
 
 /// An error of which the caller knows that nothing happened.
 pub(crate) fn unavailable(error: sqlx::Error) -> StoreError {
-    StoreError::Unavailable(error.to_string())
+    StoreError::Unavailable(text(&error))
+}
+
+/// What an operator can act on: without the driver's categories and the server's line numbers.
+pub(crate) fn text(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Configuration(reason) => match reason.downcast_ref() {
+            Some(inner) => text(inner),
+            None => reason.to_string(),
+        },
+        sqlx::Error::Database(refusal) => refusal.message().to_owned(),
+        sqlx::Error::Io(reason) => reason.to_string(),
+        sqlx::Error::Tls(reason) => format!("TLS: {reason}"),
+        other => other.to_string(),
+    }
 }

@@ -49,19 +49,20 @@ impl PostgresStore {
     /// Connects to `postgres://…`, checks that the server keeps its promises, and brings the
     /// schema up to date. Keeps at most `max_connections`, at least 2: one for batches.
     pub async fn connect(url: &str, max_connections: u32) -> Result<Self, StoreError> {
-        let options: PgConnectOptions = url
-            .parse()
-            .map_err(|error| StoreError::Unavailable(format!("not a PostgreSQL URL: {error}")))?;
-        let options = options
+        let options: PgConnectOptions = url.parse().map_err(|error| {
+            let reason = error::text(&error);
+            StoreError::Unavailable(format!("not a PostgreSQL URL: {reason}"))
+        })?;
+        let options = without_brackets(options)
             .application_name("sigkeep")
             .statement_cache_capacity(64)
             .disable_statement_logging();
         // On a connection of its own: what is wrong is said at once instead of after retries, and
         // a long migration meets no statement timeout.
-        let mut connection = options
-            .connect()
-            .await
-            .map_err(|error| StoreError::Unavailable(format!("cannot connect: {error}")))?;
+        let mut connection = options.connect().await.map_err(|error| {
+            let (server, reason) = (place(&options), error::text(&error));
+            StoreError::Unavailable(format!("cannot connect to {server}: {reason}"))
+        })?;
         session::check(&mut connection).await?;
         schema::migrate(&mut connection).await?;
         drop(connection);
@@ -81,6 +82,31 @@ impl PostgresStore {
             .connect_lazy_with(options);
         Ok(Self { pool })
     }
+}
+
+/// An IPv6 address as the resolver takes it: the driver leaves the URL's brackets around it.
+fn without_brackets(options: PgConnectOptions) -> PgConnectOptions {
+    let host = options.get_host();
+    let address = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    match address.map(str::to_owned) {
+        Some(address) => options.host(&address),
+        None => options,
+    }
+}
+
+/// Where the database is and as whom it is asked, without the password.
+fn place(options: &PgConnectOptions) -> String {
+    let (user, host) = (options.get_username(), options.get_host());
+    let host = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None if host.contains(':') => format!("[{host}]:{}", options.get_port()),
+        None => format!("{host}:{}", options.get_port()),
+    };
+    // The server takes the user's name for that of a database that is not named.
+    let database = options.get_database().unwrap_or(user);
+    format!("database {database} on {host} as {user}")
 }
 
 #[async_trait::async_trait]

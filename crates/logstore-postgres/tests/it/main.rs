@@ -108,6 +108,40 @@ async fn what_cannot_be_relied_upon_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_reached_is_named() {
+    for (url, says) in [
+        (
+            "postgres://user:hunter2@127.0.0.1:1/logs",
+            "cannot connect to database logs on 127.0.0.1:1 as user: Connection refused",
+        ),
+        (
+            "postgres://user@[::1]:1",
+            "cannot connect to database user on [::1]:1 as user: ",
+        ),
+        (
+            "postgres://user@127.0.0.1:99999/logs",
+            "not a PostgreSQL URL: invalid port number",
+        ),
+        (
+            "postgres://user@127.0.0.1:1/logs?sslmode=maybe",
+            "not a PostgreSQL URL: unknown value \"maybe\"",
+        ),
+    ] {
+        let reason = refusal(url).await;
+        assert!(reason.starts_with(says), "{url}: {reason}");
+        assert!(!reason.contains("lookup"), "{url}: {reason}");
+    }
+    let server = testing::server().await;
+    let database = server.database().await;
+    let missing = format!("{}-missing", database.name());
+    let reason = refusal(&database.url().replace(database.name(), &missing)).await;
+    assert!(
+        reason.ends_with(&format!("database \"{missing}\" does not exist")),
+        "{reason}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_error_does_not_tell_the_password() {
     let reason = refusal("postgres://user:hunter2@127.0.0.1:1/database").await;
     assert!(!reason.contains("hunter2"), "{reason}");
