@@ -200,6 +200,26 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// A configuration with defaults for everything but these.
+    #[must_use]
+    pub fn new(
+        hostname: impl Into<String>,
+        logs: Vec<LogConfig>,
+        guard_dir: impl Into<PathBuf>,
+    ) -> Self {
+        Self {
+            hostname: hostname.into(),
+            logs,
+            guard_dir: guard_dir.into(),
+            passphrase: None,
+            ct_roots: None,
+            limits: Limits::default(),
+            disabled_endpoints: BTreeSet::new(),
+            disabled_kinds: BTreeSet::new(),
+            server: ServerConfig::default(),
+        }
+    }
+
     /// Reads a file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {

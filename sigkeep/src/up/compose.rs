@@ -170,19 +170,13 @@ impl Plan<'_> {
             key: KeyUri::file(&key.key),
             passphrase: None,
         };
-        let config = rekor_rs::Config {
-            hostname: HOST.to_owned(),
-            logs: vec![
-                log(rekor, rekor_rs::Kind::RekorV1, None, &self.material.rekor),
-                log(ct, rekor_rs::Kind::Ct, Some(CT_ORIGIN), &self.material.ct),
-            ],
-            guard_dir: self.layout.guard(),
-            passphrase: Some(self.passphrase()),
-            ct_roots: Some(roots),
-            limits: rekor_rs::Limits::default(),
-            disabled_endpoints: std::collections::BTreeSet::new(),
-            server: rekor_rs::ServerConfig::default(),
-        };
+        let logs = vec![
+            log(rekor, rekor_rs::Kind::RekorV1, None, &self.material.rekor),
+            log(ct, rekor_rs::Kind::Ct, Some(CT_ORIGIN), &self.material.ct),
+        ];
+        let mut config = rekor_rs::Config::new(HOST, logs, self.layout.guard());
+        config.passphrase = Some(self.passphrase());
+        config.ct_roots = Some(roots);
         match rekor_rs::Service::open(config, store.clone(), self.clock.clone()).await {
             Ok(service) => Ok((service, store)),
             Err(refusal) => {
