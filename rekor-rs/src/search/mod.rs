@@ -5,8 +5,9 @@
 //!
 //! | Term | Of |
 //! |---|---|
-//! | `<hex>` and `sha256:<hex>` | SHA-256 of the canonical PEM of each signer's key or certificate |
+//! | `<hex>` and `sha256:<hex>` | SHA-256 of each signer's key or certificate in canonical form; of TUF metadata and root; of a JAR's signature |
 //! | text | each subject alternative name of a signer's certificate |
+//! | text | role and version of TUF metadata |
 //! | `<algorithm>:<hex>` | artifact, payload or envelope; subjects and materials of in-toto statements |
 
 mod query;

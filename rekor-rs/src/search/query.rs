@@ -83,14 +83,11 @@ impl Query {
             }
             add(&subject);
         }
-        match key {
-            Some((format, content)) => {
-                let canonical = crate::entry::canonical_key(format, &content)
-                    .ok_or(QueryError::FormatUnsupported)?
-                    .map_err(|_| QueryError::PublicKey)?;
-                add(&hex::encode(crypto::sha256(&canonical)));
-            }
-            None => {}
+        if let Some((format, content)) = key {
+            let canonical = crate::entry::canonical_key(format, &content)
+                .ok_or(QueryError::FormatUnsupported)?
+                .map_err(|_| QueryError::PublicKey)?;
+            add(&hex::encode(crypto::sha256(&canonical)));
         }
         Ok(Self { keys, operator })
     }

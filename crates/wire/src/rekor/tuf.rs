@@ -33,6 +33,7 @@ pub struct Document<'a> {
 struct Spec<'a> {
     metadata: Content,
     root: Content,
+    #[serde(skip_serializing_if = "str::is_empty")]
     spec_version: &'a str,
 }
 
@@ -68,5 +69,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body, serde_json_canonicalizer::to_vec(&value).unwrap());
         assert_eq!(value["spec"]["metadata"]["content"], "e30=");
+        let without = super::body(b"{}", b"[]", "");
+        assert!(!String::from_utf8(without).unwrap().contains("spec_version"));
     }
 }
