@@ -12,7 +12,8 @@ use pki::Serial;
 use pki::authority::{Issuer, Purpose, Role, prepare};
 use pki::certificate::Certificate;
 use pki::chain::Chain;
-use pki::rfc3161::{Embed, Policy, Profile, Request, TokenError};
+use pki::cms::CmsError;
+use pki::rfc3161::{Embed, Policy, Profile, Request, ResponseError, TokenError, verify_response};
 
 use crate::support::{Hierarchy, Key, YEAR, at, template};
 
@@ -158,4 +159,52 @@ fn times_that_cannot_be_written_are_refused() {
     assert_eq!(prepare(before_1970), Err(TokenError::Time));
     assert_eq!(prepare(at(8000 * YEAR)), Err(TokenError::Time));
     assert_eq!(prepare(at(30 * YEAR)), Ok(()), "after UTCTime ends");
+}
+
+#[test]
+fn an_answer_verifies_and_one_with_a_changed_bit_in_what_is_signed_does_not() {
+    for key in [Key::p256(), Key::p384()] {
+        let authority = Authority::new(key);
+        let answer = authority.answer(Embed::Leaf, &request(true));
+        verify_response(&answer).unwrap();
+        let signed = read(&answer);
+        let content = signed.encap_content_info.econtent.unwrap();
+        let signer = signed.signer_infos.0.get(0).unwrap();
+        let covered = [
+            content.value().to_vec(),
+            signer.signed_attrs.as_ref().unwrap().to_der().unwrap()[4..].to_vec(),
+            signer.signature.as_bytes().to_vec(),
+        ];
+        for part in covered {
+            let start = answer
+                .windows(part.len())
+                .position(|window| window == part)
+                .unwrap();
+            for place in start..start + part.len() {
+                let mut changed = answer.clone();
+                changed[place] ^= 0x01;
+                assert!(verify_response(&changed).is_err(), "byte {place}");
+            }
+        }
+        for length in 0..answer.len() {
+            assert!(
+                verify_response(&answer[..length]).is_err(),
+                "{length} bytes"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_answer_without_its_certificate_or_not_granted_is_refused() {
+    let authority = Authority::new(Key::p256());
+    let without = authority.answer(Embed::Leaf, &request(false));
+    assert_eq!(
+        verify_response(&without),
+        Err(ResponseError::Token(CmsError::NoCertificate))
+    );
+    assert_eq!(
+        verify_response(b"\x30\x05\x30\x03\x02\x01\x02"),
+        Err(ResponseError::NotGranted(2))
+    );
 }
