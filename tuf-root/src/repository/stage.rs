@@ -201,12 +201,11 @@ impl Repository {
         let drafts = Drafts::load(&self.dir)?;
         let mut all = Vec::new();
         for role in [RoleName::Root, RoleName::Targets] {
-            match self.proposal(role, &drafts, current, state).await? {
-                Some(proposal) => all.push(match &proposal.content {
+            if let Some(proposal) = self.proposal(role, &drafts, current, state).await? {
+                all.push(match &proposal.content {
                     Content::Root(document) => Progress::of(document, &proposal)?,
                     Content::Targets(document) => Progress::of(document, &proposal)?,
-                }),
-                None => {}
+                });
             }
         }
         Ok(all)

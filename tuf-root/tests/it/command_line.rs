@@ -196,3 +196,92 @@ fn roles_get_the_keys_thresholds_and_expiries_that_were_asked_for() {
         .collect();
     assert_eq!(days, [400, 365, 365, 1]);
 }
+
+#[test]
+fn a_ceremony_says_at_each_step_what_comes_next() {
+    let work = Workplace::new();
+    let says = |code, arguments: &[&str], words: &str| {
+        let said = work.fails(code, arguments);
+        assert!(
+            said.contains(words),
+            "{arguments:?}: wanted {words:?}, got {said:?}"
+        );
+    };
+    let two = ["--ceremony", "--threshold=root=2", "--threshold=targets=1"];
+    work.json(&[&["init"], &PASSPHRASE[..], &two[..]].concat());
+    says(2, &["stage", "root"], "root has 0 keys");
+    says(2, &["publish"], "tuf-root stage root");
+    says(
+        2,
+        &["key", "import", "--role=root", "passphrase"],
+        "tuf-root key claim",
+    );
+    for owner in ["ann", "ben"] {
+        let (key, out) = (
+            format!("--key=file:{owner}.pem"),
+            format!("--out={owner}.json"),
+        );
+        let claim = ["key", "claim", "--owner", owner, &key, &out];
+        assert!(
+            work.run(&[&claim[..], &PASSPHRASE[..]].concat())
+                .status
+                .success()
+        );
+        let roles = ["--role=root", "--role=targets"];
+        work.json(
+            &[
+                &["key", "import"],
+                &roles[..],
+                &[format!("{owner}.json").as_str()],
+            ]
+            .concat(),
+        );
+    }
+    says(
+        2,
+        &["key", "import", "--role=root", "ann.json"],
+        "already (held by ann)",
+    );
+    says(
+        2,
+        &["key", "remove", "--role=root", "zz"],
+        "tuf-root key list",
+    );
+    says(
+        2,
+        &["payload", "export", "root", "--out=r.json"],
+        "tuf-root stage root",
+    );
+    work.json(&["stage", "root"]);
+    work.json(&["payload", "export", "root", "--out=r.json"]);
+    says(
+        2,
+        &[&["publish"], &PASSPHRASE[..]].concat(),
+        "tuf-root signature import",
+    );
+    let sign = [
+        "sign",
+        "r.json",
+        "--key=file:ann.pem",
+        "--record=signed",
+        "--yes",
+        "--json",
+    ];
+    says(2, &sign, "passphrase");
+    let signed = work.run(&[&sign[..], &PASSPHRASE[..]].concat());
+    assert!(
+        signed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&signed.stderr)
+    );
+    let signed: Value = serde_json::from_slice(&signed.stdout).unwrap();
+    let file = signed["files"][0].as_str().unwrap();
+    let progress = work.json(&["signature", "import", file]);
+    assert_eq!(progress["staged"][0]["complete"], false);
+    // Nobody says yes.
+    let mut unsure: Vec<&str> = sign[..4].to_vec();
+    unsure.extend(PASSPHRASE);
+    says(2, &unsure, "not signed");
+    says(2, &["stage", "root"], "tuf-root unstage root");
+    assert_eq!(work.json(&["status"])["phase"], "ceremony");
+}

@@ -540,3 +540,54 @@ async fn the_transcript_shows_who_signed_and_cannot_be_edited() {
             .contains("staged targets version 2")
     );
 }
+
+#[tokio::test]
+async fn a_state_file_from_before_there_were_ceremonies_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = manual_clock();
+    let repository = start(dir.path(), &clock).await;
+    let path = dir.path().join("state.json");
+    let mut state: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    state.as_object_mut().unwrap().remove("id");
+    for role in RoleName::ALL {
+        let role = state["roles"][role.as_str()].as_object_mut().unwrap();
+        role.remove("threshold");
+        role["keys"][0].as_object_mut().unwrap().remove("public");
+    }
+    std::fs::write(&path, serde_json::to_vec(&state).unwrap()).unwrap();
+    let warm = client(&repository, None).await.unwrap();
+    let done = repository.rotate_online(&BTreeMap::new()).await.unwrap();
+    assert!(matches!(done, Rotation::Done(_)), "{done:?}");
+    clock.advance(300 * DAY);
+    repository.refresh().await.unwrap();
+    let after = client(&repository, Some(&warm)).await.unwrap();
+    assert_eq!(after.root.signed().version.get(), 3);
+}
+
+#[tokio::test]
+async fn status_says_when_people_have_to_come() {
+    let it = Ceremony::published().await;
+    let phase = async || it.repository.status().await.unwrap().phase;
+    assert_eq!(phase().await, Phase::Live);
+    it.clock.advance(2 * DAY);
+    assert_eq!(
+        phase().await,
+        Phase::Live,
+        "the refresh may be late for a while"
+    );
+    it.clock.advance(3 * DAY);
+    assert_eq!(phase().await, Phase::Degraded);
+    it.clock.advance(2 * DAY);
+    assert_eq!(phase().await, Phase::Stalled);
+    it.repository.refresh().await.unwrap();
+    assert_eq!(phase().await, Phase::Live);
+    it.clock.advance(270 * DAY);
+    let outcome = it.repository.refresh().await.unwrap();
+    assert!(
+        outcome.warnings.iter().any(|w| w.contains("held by ann")),
+        "{outcome:?}"
+    );
+    let attention = it.repository.status().await.unwrap().attention;
+    assert_eq!(attention.len(), 2, "root and targets: {attention:?}");
+}
