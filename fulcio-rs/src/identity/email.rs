@@ -54,7 +54,8 @@ pub(crate) fn address(claims: &Claims, skip_verification: bool) -> Result<&str, 
     Ok(email)
 }
 
-fn is_verified(claims: &Claims) -> bool {
+/// Whether the provider says that the token's e-mail address is its bearer's.
+pub(crate) fn is_verified(claims: &Claims) -> bool {
     match claims.get("email_verified") {
         Some(Value::Bool(verified)) => *verified,
         // Some providers send words.

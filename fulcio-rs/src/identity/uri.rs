@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::email::is_address;
+use super::email::{is_address, is_verified};
 use super::{Claims, Extensions, IdentityError, Principal, TokenError, printed};
 
 /// Scheme and host that subjects must have.
@@ -63,9 +63,12 @@ impl SubjectDomain {
 }
 
 /// What possession may be proved over where the identity is not an e-mail address: the subject,
-/// and the e-mail address if the token has one, because some clients sign it whenever they see it.
+/// and the e-mail address if the token has a verified one, because some clients sign it whenever
+/// they see it. An address that the provider does not vouch for is a text of the bearer's choice.
 pub(crate) fn subject_or_email(subject: &str, claims: &Claims) -> Vec<String> {
-    let email = claims.text("email").filter(|email| !email.is_empty());
+    let email = claims
+        .text("email")
+        .filter(|email| !email.is_empty() && is_verified(claims));
     std::iter::once(subject)
         .chain(email)
         .map(str::to_owned)
@@ -92,6 +95,25 @@ mod tests {
             san,
             pki::leaf::San::Uri("https://example.com:8443/users/1".to_owned())
         );
+    }
+
+    #[test]
+    fn possession_is_proved_over_the_subject_or_a_verified_address() {
+        let challenges = |claims: serde_json::Value| {
+            subject_or_email("s", &Claims::new(claims.as_object().unwrap().clone()))
+        };
+        let email = "x@y.example";
+        assert_eq!(
+            challenges(serde_json::json!({"email": email, "email_verified": true})),
+            ["s", email]
+        );
+        for unverified in [
+            serde_json::json!({"email": email}),
+            serde_json::json!({"email": email, "email_verified": false}),
+            serde_json::json!({"email": "", "email_verified": true}),
+        ] {
+            assert_eq!(challenges(unverified), ["s"]);
+        }
     }
 
     #[test]
