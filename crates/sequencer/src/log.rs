@@ -197,7 +197,7 @@ impl<F: Format> Log<F> {
             |error| {
                 self.shared.refuse(format!(
                     "the inclusion proof of entry {} does not verify ({error}): the stored tiles \
-                     are damaged; run fsck",
+                     are damaged; restore the database from an undamaged copy",
                     placed.index
                 ))
             },

@@ -265,7 +265,8 @@ pub(crate) fn grow(
 
 fn damaged(size: u64) -> StoreError {
     StoreError::Corrupt(format!(
-        "the stored tiles do not lead to the stored root of the tree of {size} leaves; run fsck"
+        "the stored tiles do not lead to the stored root of the tree of {size} leaves; \
+         restore the database from an undamaged copy"
     ))
 }
 
