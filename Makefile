@@ -8,7 +8,7 @@ DATA_DIR ?= sigkeep-data
 NEXTEST_VERSION := 0.9.151
 DENY_VERSION := 0.20.2
 
-.PHONY: help up build test format lint unit layers deny tools clients conformance bench
+.PHONY: help up build release test format lint unit layers deny tools clients conformance bench
 
 help: ## Show this help.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
@@ -19,6 +19,9 @@ up: build ## Build, then run the whole stack on loopback until Ctrl-C (DATA_DIR=
 build: ## Build the one binary, target/up/sigkeep.
 	cargo build --locked --profile up --package sigkeep
 
+release: ## Build target/release/sigkeep with every key backend and entry kind.
+	cargo build --locked --release --package sigkeep --all-features
+
 test: tools format lint unit layers deny build conformance ## Run everything that CI runs.
 	@echo "all checks passed"
 
@@ -26,11 +29,11 @@ format: ## Check the formatting.
 	cargo fmt --all --check
 
 lint: ## Run clippy; warnings are errors.
-	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings
 
 unit: tools ## Unit, property and integration tests, on SQLite and PostgreSQL.
-	cargo nextest run --locked --workspace
-	cargo test --locked --workspace --doc --quiet
+	cargo nextest run --locked --workspace --all-features
+	cargo test --locked --workspace --all-features --doc --quiet
 
 layers: ## Check that crates depend downward only.
 	python3 .ci/layers.py
