@@ -15,14 +15,20 @@ const MAX_TEXT: usize = 1024;
 /// Where a request came from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request<'a> {
-    /// `v1` or `v2`.
+    /// `v1`, `v2`, `grpc-v1beta` or `grpc-v2`.
     pub(crate) api: &'static str,
     /// The request's id.
     pub(crate) id: &'a str,
 }
 
 /// Notes a certificate.
-pub(crate) fn issued(request: Request<'_>, token: &str, principal: &Principal, issued: &Issued) {
+pub(crate) fn issued(
+    request: Request<'_>,
+    token: &str,
+    principal: &Principal,
+    rule: Option<&str>,
+    issued: &Issued,
+) {
     let (san_type, san) = san(&principal.san);
     tracing::info!(
         target: "audit",
@@ -33,6 +39,7 @@ pub(crate) fn issued(request: Request<'_>, token: &str, principal: &Principal, i
         subject = clip(&principal.subject),
         san_type,
         san = clip(san),
+        rule,
         serial = hex::encode(issued.serial),
         not_after = issued.not_after,
         certificate_sha256 = hex::encode(crypto::sha256(&issued.certificate)),
@@ -53,6 +60,11 @@ pub(crate) fn refused(
     let (code, _) = error.public();
     let issuer = principal.map(|principal| clip(&principal.issuer));
     let subject = principal.map(|principal| clip(&principal.subject));
+    let rules = match error {
+        RequestError::Policy(refusal) => Some(refusal.rules()),
+        _ => None,
+    };
+    let rules = rules.as_deref().map(clip);
     let reason = error.to_string();
     let reason = clip(&reason);
     let token_sha256 = hash(token);
@@ -61,13 +73,13 @@ pub(crate) fn refused(
         id: request_id,
     } = request;
     if code == Code::InvalidArgument {
-        tracing::warn!(target: "audit", outcome = "refused", api, request_id, issuer, subject, code = code as u32, reason, token_sha256, "certificate refused");
+        tracing::warn!(target: "audit", outcome = "refused", api, request_id, issuer, subject, rule = rules, code = code as u32, reason, token_sha256, "certificate refused");
     } else {
         tracing::error!(target: "audit", outcome = "failed", api, request_id, issuer, subject, code = code as u32, reason, token_sha256, "certificate not issued");
     }
 }
 
-fn san(san: &San) -> (&'static str, &str) {
+pub(crate) fn san(san: &San) -> (&'static str, &str) {
     match san {
         San::Email(name) => ("email", name),
         San::Uri(name) => ("uri", name),

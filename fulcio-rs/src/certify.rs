@@ -6,13 +6,17 @@ use crate::audit::{self, Request};
 use crate::challenge::{AllowList, Encodings, Proof};
 use crate::error::RequestError;
 use crate::identity::{Identities, Principal};
+use crate::inventory::{Inventory, Record};
 use crate::issuance::{Issued, Issuer};
+use crate::policy::{Allowed, Policies};
 
 /// What certifies.
 #[derive(Debug)]
 pub(crate) struct Certifier {
     pub(crate) identities: Identities,
     pub(crate) allowed: AllowList,
+    pub(crate) policies: Policies,
+    pub(crate) inventory: Option<Inventory>,
     pub(crate) issuer: Issuer,
     pub(crate) clock: SharedClock,
 }
@@ -28,29 +32,78 @@ impl Certifier {
         encodings: Encodings,
     ) -> Result<Issued, RequestError> {
         let identified = self.identities.verify(token, self.clock.now()).await;
-        let principal = match identified {
-            Ok(principal) => principal,
+        let verified = match identified {
+            Ok(verified) => verified,
             Err(error) => {
                 let error = RequestError::from(error);
                 audit::refused(request, token, None, &error);
                 return Err(error);
             }
         };
-        let issued = self.issue(&principal, proof, encodings).await;
+        let principal = &verified.principal;
+        let decided = self
+            .policies
+            .decide(verified.issuer.url(), &verified.claims);
+        let allowed = match decided {
+            Ok(allowed) => allowed,
+            Err(refusal) => {
+                let error = RequestError::from(refusal);
+                audit::refused(request, token, Some(principal), &error);
+                return Err(error);
+            }
+        };
+        let issued = self
+            .issue(request, principal, &allowed, proof, encodings)
+            .await;
         match &issued {
-            Ok(issued) => audit::issued(request, token, &principal, issued),
-            Err(error) => audit::refused(request, token, Some(&principal), error),
+            Ok(issued) => {
+                audit::issued(request, token, principal, allowed.rule.as_deref(), issued);
+            }
+            Err(error) => audit::refused(request, token, Some(principal), error),
         }
         issued
     }
 
     async fn issue(
         &self,
+        request: Request<'_>,
         principal: &Principal,
+        allowed: &Allowed,
         proof: Proof<'_>,
         encodings: Encodings,
     ) -> Result<Issued, RequestError> {
         let key = proof.verify(&principal.challenges, encodings, &self.allowed)?;
-        Ok(self.issuer.issue(principal, key).await?)
+        let issued = self.issuer.issue(principal, key, allowed.lifetime).await?;
+        if let Some(inventory) = &self.inventory {
+            // Before the certificate leaves: one that nobody knows of must not exist outside.
+            inventory
+                .append(&self.record(request, principal, allowed, &issued))
+                .await?;
+        }
+        Ok(issued)
+    }
+
+    fn record(
+        &self,
+        request: Request<'_>,
+        principal: &Principal,
+        allowed: &Allowed,
+        issued: &Issued,
+    ) -> Record {
+        let (identity_type, identity) = audit::san(&principal.san);
+        Record {
+            time_ms: self.clock.now_ms(),
+            serial: hex::encode(issued.serial),
+            certificate_sha256: hex::encode(crypto::sha256(&issued.certificate)),
+            not_after: issued.not_after,
+            identity: identity.to_owned(),
+            identity_type: identity_type.to_owned(),
+            issuer: principal.issuer.clone(),
+            subject: principal.subject.clone(),
+            rule: allowed.rule.clone(),
+            sct_timestamp_ms: issued.sct.as_ref().map(|sct| sct.timestamp_ms),
+            issuing_key_sha256: hex::encode(self.issuer.authority().key_hash()),
+            request_id: request.id.to_owned(),
+        }
     }
 }

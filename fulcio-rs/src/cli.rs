@@ -1,16 +1,19 @@
 //! The command line: `fulcio-rs …`, and `sigkeep fulcio …`.
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clock::{Clock, SystemClock};
+use tokio_util::sync::CancellationToken;
 
 use crate::ca;
-use crate::config::{Config, Issuers, read};
+use crate::config::{Config, GrpcConfig, Issuers, read};
 use crate::error::Error;
 use crate::identity::{self, Registry, extension_name};
+use crate::inventory::{self, Filter, Time};
 use crate::{Service, limits};
 
 /// A check failed.
@@ -40,6 +43,30 @@ pub enum Command {
         /// File with the token; standard input if left out
         token: Option<PathBuf>,
     },
+    /// Search the inventory of issued certificates; prints one JSON object a line
+    Inventory {
+        /// The files, oldest first
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Identity in the certificate, or subject of the token; exactly
+        #[arg(long)]
+        identity: Option<String>,
+        /// Issuer of the token; exactly
+        #[arg(long)]
+        issuer: Option<String>,
+        /// Serial number, hexadecimal
+        #[arg(long)]
+        serial: Option<String>,
+        /// Issued then or later: 2026-11-21, 2026-11-21T04:05:06Z, or seconds since 1970
+        #[arg(long)]
+        since: Option<Time>,
+        /// Issued before
+        #[arg(long)]
+        until: Option<Time>,
+        /// Most certificates to print
+        #[arg(long, default_value_t = 1000)]
+        limit: usize,
+    },
     /// Create a certificate authority on disk: a root (10 years) and an intermediate (3 years)
     CreateCa {
         /// Directory for the keys and the chain
@@ -61,11 +88,33 @@ pub async fn run(command: Command) -> ExitCode {
     match command {
         Command::Serve { config } => report(serve(&config).await),
         Command::CheckConfig { file } => report(check_config(&file)),
-        Command::ExplainToken { config, token } => match explain(&config, token.as_deref()) {
+        Command::ExplainToken { config, token } => match explain(&config, token.as_deref()).await {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::from(FAILED),
             Err(error) => report(Err(error)),
         },
+        Command::Inventory {
+            files,
+            identity,
+            issuer,
+            serial,
+            since,
+            until,
+            limit,
+        } => {
+            let filter = Filter {
+                identity,
+                issuer,
+                serial,
+                since_ms: since.map(|time| time.ms),
+                until_ms: until.map(|time| time.ms),
+            };
+            match search_inventory(&files, &filter, limit) {
+                Ok(0) => ExitCode::from(FAILED),
+                Ok(_) => ExitCode::SUCCESS,
+                Err(error) => report(Err(error)),
+            }
+        }
         Command::CreateCa {
             directory,
             organization,
@@ -108,22 +157,35 @@ async fn serve(path: &Path) -> Result<(), Error> {
         limits(),
         stop.clone(),
     );
-    match server.metrics {
-        None => api.await?,
-        Some(address) => {
-            let listener = serve::listen(address).await?;
-            let metrics = serve::serve(
-                "metrics",
-                listener,
-                serve::metrics::router(),
-                None,
-                serve::Limits::default(),
-                stop,
-            );
-            tokio::try_join!(api, metrics)?;
-        }
-    }
+    let grpc = serve_grpc(server.grpc, &service, stop.clone());
+    let metrics = serve_metrics(server.metrics, stop);
+    tokio::try_join!(async { Ok(api.await?) }, grpc, metrics)?;
     Ok(())
+}
+
+async fn serve_grpc(
+    config: Option<GrpcConfig>,
+    service: &Service,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let Some(GrpcConfig { listen, tls }) = config else {
+        return Ok(());
+    };
+    let listener = serve::listen(listen).await?;
+    let address = listener.local_addr().map_err(serve::ServeError::Io)?;
+    tracing::info!(%address, "serving gRPC");
+    let router = service.grpc_router();
+    Ok(serve::serve("fulcio-grpc", listener, router, tls, limits(), stop).await?)
+}
+
+async fn serve_metrics(address: Option<SocketAddr>, stop: CancellationToken) -> Result<(), Error> {
+    let Some(address) = address else {
+        return Ok(());
+    };
+    let listener = serve::listen(address).await?;
+    let router = serve::metrics::router();
+    let limits = serve::Limits::default();
+    Ok(serve::serve("metrics", listener, router, None, limits, stop).await?)
 }
 
 /// The identity configuration that a file is or names. A service's configuration is known by
@@ -149,6 +211,7 @@ fn check_config(path: &Path) -> Result<(), Error> {
         );
     }
     if let Some(config) = config {
+        config.policy.check(&registry).map_err(Error::Config)?;
         let chain = pki::chain::Chain::from_pem(&read(&config.certificate_chain)?)?;
         // The key stays closed: its owner may be elsewhere. The chain is checked against itself.
         chain.check_certificate_authority(chain.public_key(), SystemClock::default().now())?;
@@ -166,8 +229,12 @@ fn check_config(path: &Path) -> Result<(), Error> {
 }
 
 #[expect(clippy::print_stdout, reason = "the command line's own output")]
-fn explain(config: &Path, token: Option<&Path>) -> Result<bool, Error> {
-    let (registry, _) = registry(config)?;
+async fn explain(config: &Path, token: Option<&Path>) -> Result<bool, Error> {
+    let (registry, config) = registry(config)?;
+    let (pinned, policy) = config
+        .map(|config| (config.pinned_jwks, config.policy))
+        .unwrap_or_default();
+    policy.check(&registry).map_err(Error::Config)?;
     let token = match token {
         Some(path) => read(path)?,
         None => {
@@ -182,7 +249,7 @@ fn explain(config: &Path, token: Option<&Path>) -> Result<bool, Error> {
             text
         }
     };
-    let explanation = match identity::explain(&registry, &token, SystemTime::now()) {
+    let explanation = match identity::explain(&registry, &pinned, &token, SystemTime::now()).await {
         Ok(explanation) => explanation,
         Err(error) => {
             println!("refused: {error}");
@@ -200,7 +267,25 @@ fn explain(config: &Path, token: Option<&Path>) -> Result<bool, Error> {
             Err(text) => println!("  {name}: FAILED, {text}"),
         }
     }
-    println!("  signature: not checked (that needs the provider's keys)");
+    if !explanation
+        .checks
+        .iter()
+        .any(|(name, _)| *name == "signature")
+    {
+        println!("  signature: not checked (that needs the provider's keys)");
+    }
+    let decision = explanation
+        .issuer
+        .as_ref()
+        .map(|issuer| policy.decide(issuer.url(), &explanation.claims));
+    match &decision {
+        Some(Ok(allowed)) => match &allowed.rule {
+            Some(rule) => println!("  policy: ok, rule {rule:?} decides"),
+            None => println!("  policy: ok, the issuer has none"),
+        },
+        Some(Err(refusal)) => println!("  policy: FAILED, {refusal}"),
+        None => {}
+    }
     if let Some(principal) = &explanation.principal {
         println!("certificate:");
         println!("  subject alternative name: {:?}", principal.san);
@@ -210,16 +295,45 @@ fn explain(config: &Path, token: Option<&Path>) -> Result<bool, Error> {
                 extension_name(number)
             );
         }
+        if let Some(Ok(allowed)) = &decision {
+            println!("  lifetime: {} s", allowed.lifetime.as_secs());
+        }
         println!(
             "  possession is proved over: {}",
             principal.challenges.join(" or ")
         );
     }
-    Ok(explanation.issuer.is_some()
+    Ok(matches!(decision, Some(Ok(_)))
         && explanation
             .checks
             .iter()
             .all(|(_, outcome)| outcome.is_ok()))
+}
+
+/// Prints what is found; the number of certificates.
+#[expect(clippy::print_stderr, reason = "the command line's own output")]
+fn search_inventory(files: &[PathBuf], filter: &Filter, limit: usize) -> Result<usize, Error> {
+    use std::io::Write;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut count = 0;
+    for file in files {
+        let skipped = inventory::search(file, filter, |record| {
+            if count >= limit {
+                return false;
+            }
+            count += 1;
+            // Fails if the reader went away.
+            serde_json::to_string(&record).is_ok_and(|line| writeln!(out, "{line}").is_ok())
+        })?;
+        if skipped > 0 {
+            eprintln!("{}: {skipped} lines are not records", file.display());
+        }
+    }
+    let _reader_gone = out.flush();
+    if count >= limit {
+        eprintln!("stopped after {limit} certificates (--limit)");
+    }
+    Ok(count)
 }
 
 #[expect(

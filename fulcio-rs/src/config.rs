@@ -10,7 +10,8 @@ use url::Url;
 
 use crate::challenge::AllowList;
 use crate::error::Error;
-use crate::identity::{Refresh, Registry};
+use crate::identity::{PinnedJwks, Refresh, Registry};
+use crate::policy::Policies;
 
 /// What the service works with.
 ///
@@ -41,6 +42,15 @@ pub struct Config {
     /// supported if left out.
     #[serde(default)]
     pub client_signing_algorithms: Option<Vec<String>>,
+    /// Files with the keys (JSON Web Key Sets) of issuers that cannot be asked for them, by issuer.
+    #[serde(default)]
+    pub pinned_jwks: PinnedJwks,
+    /// Which tokens get a certificate, by issuer.
+    #[serde(default)]
+    pub policy: Policies,
+    /// File that every issued certificate is recorded in before it is given out.
+    #[serde(default)]
+    pub inventory: Option<PathBuf>,
     /// When identity providers are asked for their keys.
     #[serde(skip)]
     pub refresh: Refresh,
@@ -75,6 +85,19 @@ pub struct ServerConfig {
     pub metrics: Option<SocketAddr>,
     /// Certificate and key; plain HTTP if left out.
     pub tls: Option<serve::Tls>,
+    /// A listener for gRPC alone; the one of the API speaks it too.
+    pub grpc: Option<GrpcConfig>,
+}
+
+/// Where `serve` listens for gRPC alone.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GrpcConfig {
+    /// Address.
+    pub listen: SocketAddr,
+    /// Certificate and key; without TLS if left out.
+    #[serde(default)]
+    pub tls: Option<serve::Tls>,
 }
 
 impl Default for ServerConfig {
@@ -83,6 +106,7 @@ impl Default for ServerConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 5555)),
             metrics: None,
             tls: None,
+            grpc: None,
         }
     }
 }
@@ -114,6 +138,9 @@ impl Config {
             ct_log_public_key: None,
             ct_log_timeout_seconds: default_ct_log_timeout(),
             client_signing_algorithms: None,
+            pinned_jwks: PinnedJwks::default(),
+            policy: Policies::default(),
+            inventory: None,
             refresh: Refresh::default(),
             server: ServerConfig::default(),
         }

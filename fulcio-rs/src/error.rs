@@ -6,7 +6,9 @@ use http::StatusCode;
 
 use crate::challenge::ChallengeError;
 use crate::identity::{IdentityError, RegistryError};
+use crate::inventory::{InventoryError, SearchError};
 use crate::issuance::{CtError, IssueError};
+use crate::policy::Refusal;
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +42,12 @@ pub enum Error {
     /// The certificate transparency log.
     #[error("certificate transparency log: {0}")]
     CtLog(String),
+    /// The inventory of issued certificates.
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+    /// A search of the inventory.
+    #[error(transparent)]
+    Search(#[from] SearchError),
     /// The server.
     #[error(transparent)]
     Serve(#[from] serve::ServeError),
@@ -57,12 +65,18 @@ pub enum RequestError {
     /// The token gives no identity.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// No rule of the issuer's policy allows it.
+    #[error(transparent)]
+    Policy(#[from] Refusal),
     /// The client's key, or its possession.
     #[error(transparent)]
     Challenge(#[from] ChallengeError),
     /// No certificate could be made.
     #[error(transparent)]
     Issue(#[from] IssueError),
+    /// The certificate could not be recorded, and was not given out.
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
     /// No such path.
     #[error("no such path")]
     NotFound,
@@ -107,6 +121,7 @@ impl RequestError {
     pub fn public(&self) -> (Code, String) {
         let (code, message) = match self {
             Self::Malformed(reason) => (Code::InvalidArgument, reason.as_str()),
+            Self::Policy(refusal) => return (Code::InvalidArgument, refusal.to_string()),
             Self::TooLarge => (Code::InvalidArgument, "http: request body too large"),
             Self::Identity(IdentityError::Token(_)) => (
                 Code::InvalidArgument,
@@ -133,6 +148,7 @@ impl RequestError {
             Self::Issue(IssueError::Authority(_) | IssueError::Sign(_)) => {
                 (Code::Internal, "error communicating with CA backend")
             }
+            Self::Inventory(_) => (Code::Internal, "the certificate could not be recorded"),
             Self::NotFound => (Code::NotFound, "Not Found"),
             Self::MethodNotAllowed => (Code::Unimplemented, "Method Not Allowed"),
         };

@@ -14,11 +14,13 @@ pub mod cli;
 pub mod config;
 mod error;
 pub mod identity;
+pub mod inventory;
 pub mod issuance;
+pub mod policy;
 mod readiness;
 mod service;
 
-pub use config::{Config, Issuers};
+pub use config::{Config, GrpcConfig, Issuers};
 pub use error::{Code, Error, RequestError};
 pub use service::Service;
 

@@ -105,7 +105,7 @@ impl Probe for LogProbe {
 
     async fn check(&self) -> Result<(), String> {
         match self.certifier.issuer.ct() {
-            Some(log) => self.last.or_check(log.probe()).await,
+            Some(log) => self.last.or_check(log.probe(&self.certifier.clock)).await,
             None => Ok(()),
         }
     }

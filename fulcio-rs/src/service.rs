@@ -1,6 +1,7 @@
 //! The service: opened from its configuration, with every part checked first.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::Router;
 use clock::SharedClock;
@@ -11,6 +12,7 @@ use crate::certify::Certifier;
 use crate::config::{Config, read};
 use crate::error::Error;
 use crate::identity::Identities;
+use crate::inventory::Inventory;
 use crate::issuance::{Authority, CtLog, Issuer};
 use crate::{api, readiness};
 
@@ -38,16 +40,25 @@ impl Service {
         crypto::check_strength(signer.public_key())
             .map_err(|error| Error::Authority(error.to_string()))?;
         let authority = Authority::new(chain, signer, clock.now())?;
+        let (_, until) = authority.chain().validity();
+        metrics::gauge!("fulcio_ca_not_after_timestamp_seconds").set(seconds(until));
         let ct = open_log(&config)?;
         if ct.is_none() {
             tracing::warn!(
                 "no certificate transparency log is configured: most clients refuse certificates without an SCT"
             );
         }
-        let identities = Identities::new(registry, config.refresh)?;
+        config.policy.check(&registry).map_err(Error::Config)?;
+        let identities = Identities::new(registry, config.refresh, &config.pinned_jwks)?;
         let certifier = Arc::new(Certifier {
             identities,
             allowed,
+            policies: config.policy,
+            inventory: config
+                .inventory
+                .as_deref()
+                .map(Inventory::open)
+                .transpose()?,
             issuer: Issuer::new(authority, ct, Arc::clone(&clock)),
             clock,
         });
@@ -57,7 +68,12 @@ impl Service {
         Ok(Self { certifier })
     }
 
-    /// The API, with `/healthz` and `/readyz`.
+    /// The gRPC API alone, for a listener of its own.
+    pub fn grpc_router(&self) -> Router {
+        api::grpc_router(Arc::clone(&self.certifier))
+    }
+
+    /// The API, REST and gRPC, with `/healthz` and `/readyz`.
     pub fn router(&self) -> Router {
         api::router(
             Arc::clone(&self.certifier),
@@ -82,6 +98,11 @@ fn open_log(config: &Config) -> Result<Option<CtLog>, Error> {
     CtLog::new(url, key, config.ct_log_timeout()?)
         .map(Some)
         .map_err(Error::CtLog)
+}
+
+fn seconds(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
 }
 
 /// Makes aws-lc-rs the process's provider of TLS, unless the program chose one already.

@@ -1,6 +1,7 @@
-//! HTTP: parse, call, print.
+//! HTTP and gRPC: parse, call, print.
 
 mod cors;
+mod grpc;
 mod message;
 mod v1;
 mod v2;
@@ -14,18 +15,22 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderMap, Method};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::certify::Certifier;
 use crate::error::RequestError;
+use crate::issuance::Issued;
 
 /// Longest request body, in bytes.
 pub(crate) const MAX_BODY: usize = 4 << 20;
 
-/// The routes. `health` answers `/healthz` and `/readyz`.
+/// Media type of a chain of certificates.
+const PEM_CHAIN: &str = "application/pem-certificate-chain";
+
+/// The routes, REST and gRPC. `health` answers `/healthz` and `/readyz`.
 pub(crate) fn router(certifier: Arc<Certifier>, health: Router) -> Router {
     // Clients that join a base URL ending in a slash with these paths ask for `//api/…`.
     let both = |router: Router<Arc<Certifier>>,
@@ -43,13 +48,25 @@ pub(crate) fn router(certifier: Arc<Certifier>, health: Router) -> Router {
     let router = both(router, "/api/v1/signingCert", || post(v1::signing_cert));
     let router = both(router, "/api/v1/rootCert", || get(v1::root_cert));
     router
-        .with_state(certifier)
+        .with_state(Arc::clone(&certifier))
         .merge(health)
-        .fallback(async || RequestError::NotFound)
+        .fallback(async |request: Request| {
+            if grpc::is_grpc(&request) {
+                grpc::unimplemented()
+            } else {
+                RequestError::NotFound.into_response()
+            }
+        })
         .method_not_allowed_fallback(async || RequestError::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(cors::cors))
         .layer(middleware::from_fn(latency))
+        .merge(grpc::router(certifier))
+}
+
+/// The gRPC API alone.
+pub(crate) fn grpc_router(certifier: Arc<Certifier>) -> Router {
+    grpc::alone(certifier)
 }
 
 /// Fulcio's own histogram of answers.
@@ -98,6 +115,14 @@ fn header_token(headers: &HeaderMap) -> &str {
 /// The request's id, if the server gave it one.
 fn request_id(id: Option<&axum::Extension<serve::RequestId>>) -> &str {
     id.map_or("", |id| id.as_str())
+}
+
+/// The certificate and its chain as PEM, each without a final newline.
+fn pem_chain(certifier: &Certifier, issued: &Issued) -> Vec<String> {
+    let authority = certifier.issuer.authority().pem();
+    std::iter::once(pem(&issued.certificate))
+        .chain(authority.iter().map(|pem| pem.trim_end().to_owned()))
+        .collect()
 }
 
 /// A certificate as PEM, without a final newline.

@@ -11,13 +11,11 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::message::{Base64, Message};
-use super::{body, header_token, message, pem, request_id};
+use super::{PEM_CHAIN, body, header_token, message, pem_chain, request_id};
 use crate::audit::Request;
 use crate::certify::Certifier;
 use crate::challenge::{ChallengeError, Encodings, Proof};
 use crate::error::RequestError;
-
-const PEM_CHAIN: &str = "application/pem-certificate-chain";
 
 /// `CreateSigningCertificateRequest` of version 1.
 #[derive(Debug, Default, Deserialize)]
@@ -69,11 +67,7 @@ pub(super) async fn signing_cert(
     let issued = certifier
         .certify(audited, header_token(&headers), proof, Encodings::PemOrDer)
         .await?;
-    let mut text = pem(&issued.certificate);
-    for certificate in certifier.issuer.authority().pem() {
-        text.push('\n');
-        text.push_str(certificate.trim_end());
-    }
+    let text = pem_chain(&certifier, &issued).join("\n");
     Ok((
         StatusCode::CREATED,
         [(header::CONTENT_TYPE, PEM_CHAIN)],

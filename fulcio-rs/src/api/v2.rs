@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::message::{AnyEnum, Base64, Message};
-use super::{body, header_token, message, pem, request_id};
+use super::{body, header_token, message, pem_chain, request_id};
 use crate::audit::Request;
 use crate::certify::Certifier;
 use crate::challenge::{Encodings, Proof};
@@ -92,15 +92,7 @@ pub(super) async fn signing_cert(
     let issued = certifier
         .certify(audited, &token, proof, Encodings::Pem)
         .await?;
-    let chain = certifier
-        .issuer
-        .authority()
-        .pem()
-        .iter()
-        .map(|pem| pem.trim_end().to_owned());
-    let certificates: Vec<String> = std::iter::once(pem(&issued.certificate))
-        .chain(chain)
-        .collect();
+    let certificates = pem_chain(&certifier, &issued);
     let chain = json!({"certificates": certificates});
     // Exactly one of the two, never the other as null: clients look for the name.
     Ok(Json(match issued.sct {

@@ -9,9 +9,8 @@ pub(crate) struct ClaimPath(Vec<String>);
 impl ClaimPath {
     /// Parses a path.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let refused = || {
-            format!("issuer-claim {text:?}: only paths like `$.a.b` or `$['a']['b']` are supported")
-        };
+        let refused =
+            || format!("{text:?}: only paths like `$.a.b` or `$['a']['b']` are supported");
         let mut rest = text.strip_prefix('$').ok_or_else(refused)?;
         let mut names = Vec::new();
         while !rest.is_empty() {
@@ -34,14 +33,16 @@ impl ClaimPath {
         }
     }
 
+    /// The value there.
+    pub(crate) fn value<'a>(&self, claims: &'a Claims) -> Option<&'a serde_json::Value> {
+        let (first, rest) = self.0.split_first()?;
+        rest.iter()
+            .try_fold(claims.get(first)?, |value, name| value.get(name))
+    }
+
     /// The string there; it must not be empty.
     pub(crate) fn text<'a>(&self, claims: &'a Claims) -> Result<&'a str, TokenError> {
-        let mut names = self.0.iter();
-        let mut value = names.next().and_then(|name| claims.get(name));
-        for name in names {
-            value = value.and_then(|value| value.get(name));
-        }
-        value
+        self.value(claims)
             .and_then(serde_json::Value::as_str)
             .filter(|text| !text.is_empty())
             .ok_or_else(|| TokenError::Claim {

@@ -12,7 +12,7 @@ use super::token::asymmetric;
 /// Time for one fetch, from connecting to the last byte.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest document, in bytes.
-const MAX_DOCUMENT: usize = 512 << 10;
+pub(crate) const MAX_DOCUMENT: usize = 512 << 10;
 /// Advertised algorithms beyond this many are not looked at.
 const MAX_ALGORITHMS: usize = 64;
 

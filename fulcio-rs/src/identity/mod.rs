@@ -15,6 +15,7 @@ mod file;
 mod jwks;
 mod kubernetes;
 mod pattern;
+mod pinned;
 mod printed;
 mod provider;
 mod registry;
@@ -26,7 +27,8 @@ mod uri;
 mod username;
 mod workflow;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -39,14 +41,22 @@ pub use provider::Refresh;
 pub use registry::{Issuer, IssuerType, Registry, RegistryError};
 pub use template::{EvaluationError, SyntaxError};
 
+pub(crate) use claim_path::ClaimPath;
+pub(crate) use claims::scalar;
 pub(crate) use discovery::{client as http_client, describe};
 
 use discovery::{Credentials, Fetcher};
+use pinned::PinnedKeys;
 use provider::Provider;
 use token::Unverified;
+use tokio::sync::Semaphore;
 
 /// Providers of wildcard issuers that are remembered.
 const MAX_WILDCARD_PROVIDERS: u64 = 100;
+
+/// Providers of wildcard issuers that are asked for the first time at once. Whoever sends a token
+/// chooses which they are, so more than these wait.
+const MAX_FIRST_FETCHES: usize = 8;
 
 /// Who asks for a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +72,20 @@ pub struct Principal {
     /// The token's subject.
     pub subject: String,
 }
+
+/// A verified token.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// Whose it is.
+    pub principal: Principal,
+    /// What it says.
+    pub claims: Claims,
+    /// The configured issuer: a URL, or the pattern that matches the token's.
+    pub issuer: Arc<Issuer>,
+}
+
+/// Files with pinned keys, by issuer.
+pub type PinnedJwks = BTreeMap<String, PathBuf>;
 
 /// Why a token was not accepted. The text is for operators; it never contains the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -125,7 +149,10 @@ pub enum IdentityError {
 pub struct Identities {
     registry: Registry,
     providers: HashMap<String, Arc<Provider>>,
+    pinned: HashMap<String, PinnedKeys>,
+    /// Those that have answered once.
     wildcard_providers: moka::future::Cache<String, Arc<Provider>>,
+    first_fetches: Semaphore,
     clients: Clients,
     refresh: Refresh,
 }
@@ -168,11 +195,19 @@ impl Clients {
 }
 
 impl Identities {
-    /// Prepares providers for every issuer of the registry; asks none of them yet.
-    pub fn new(registry: Registry, refresh: Refresh) -> Result<Self, RegistryError> {
+    /// Prepares providers for every issuer of the registry; asks none of them yet. Those with
+    /// pinned keys are never asked.
+    pub fn new(
+        registry: Registry,
+        refresh: Refresh,
+        pinned: &PinnedJwks,
+    ) -> Result<Self, RegistryError> {
+        let pinned = open_pinned(&registry, pinned)?;
         let clients = Clients::new(&registry)?;
         let mut providers = HashMap::new();
-        for issuer in registry.issuers().filter(|issuer| !issuer.is_wildcard()) {
+        let is_asked =
+            |issuer: &&Issuer| !issuer.is_wildcard() && !pinned.contains_key(issuer.url());
+        for issuer in registry.issuers().filter(is_asked) {
             let provider = provider(issuer, issuer.url(), &clients, refresh).map_err(|error| {
                 RegistryError::Issuer {
                     issuer: issuer.url().to_owned(),
@@ -185,7 +220,9 @@ impl Identities {
         Ok(Self {
             registry,
             providers,
+            pinned,
             wildcard_providers,
+            first_fetches: Semaphore::new(MAX_FIRST_FETCHES),
             clients,
             refresh,
         })
@@ -209,13 +246,20 @@ impl Identities {
     }
 
     /// Verifies a token and reads its bearer's identity from it.
-    pub async fn verify(&self, token: &str, now: SystemTime) -> Result<Principal, IdentityError> {
+    pub async fn verify(&self, token: &str, now: SystemTime) -> Result<Verified, IdentityError> {
         let token = Unverified::parse(token)?;
         let url = token.issuer()?;
         let issuer = self.registry.find(url).ok_or(TokenError::UnknownIssuer)?;
         token.check(issuer.client_id(), seconds(now))?;
-        self.provider(issuer, url).await?.verify(&token).await?;
-        issuer.principal(url, &token.claims)
+        match self.pinned.get(url) {
+            Some(keys) => keys.verify(&token).await?,
+            None => self.provider(issuer, url).await?.verify(&token).await?,
+        }
+        Ok(Verified {
+            principal: issuer.principal(url, &token.claims)?,
+            issuer: Arc::clone(issuer),
+            claims: token.claims,
+        })
     }
 
     async fn provider(&self, issuer: &Issuer, url: &str) -> Result<Arc<Provider>, TokenError> {
@@ -225,12 +269,18 @@ impl Identities {
         if let Some(provider) = self.wildcard_providers.get(url).await {
             return Ok(provider);
         }
-        let provider = Arc::new(provider(issuer, url, &self.clients, self.refresh)?);
-        // If another request got here first, its provider (and its cooldown) is the one to share.
-        Ok(self
-            .wildcard_providers
-            .get_with(url.to_owned(), async { provider })
-            .await)
+        // Requests for one issuer share its first fetch. Only a provider that answered is
+        // remembered: made-up issuers push out none that is in use.
+        let first = async {
+            let provider = Arc::new(provider(issuer, url, &self.clients, self.refresh)?);
+            let _permit = self.first_fetches.acquire().await;
+            provider.warm().await?;
+            Ok::<_, FetchError>(provider)
+        };
+        self.wildcard_providers
+            .try_get_with_by_ref(url, first)
+            .await
+            .map_err(|error| TokenError::Provider((*error).clone()))
     }
 }
 
@@ -249,6 +299,27 @@ fn provider(
     ))
 }
 
+fn open_pinned(
+    registry: &Registry,
+    files: &PinnedJwks,
+) -> Result<HashMap<String, PinnedKeys>, RegistryError> {
+    let open = |(url, path): (&String, &PathBuf)| {
+        let refuse = |reason: String| RegistryError::Issuer {
+            issuer: url.clone(),
+            reason: format!("pinned-jwks: {reason}"),
+        };
+        if url.contains('*') || registry.find(url).is_none() {
+            return Err(refuse(
+                "not the URL of a configured issuer, so no token would use the keys".to_owned(),
+            ));
+        }
+        PinnedKeys::open(path)
+            .map(|keys| (url.clone(), keys))
+            .map_err(refuse)
+    };
+    files.iter().map(open).collect()
+}
+
 /// Seconds since the Unix epoch, with fractions.
 fn seconds(time: SystemTime) -> f64 {
     time.duration_since(SystemTime::UNIX_EPOCH)
@@ -262,15 +333,17 @@ pub struct Explanation {
     pub claims: Claims,
     /// The issuer that matches.
     pub issuer: Option<Arc<Issuer>>,
-    /// Each check with its outcome, in order; the signature is not among them.
+    /// Each check with its outcome, in order; the signature is among them only if the issuer's
+    /// keys are pinned.
     pub checks: Vec<(&'static str, Result<String, String>)>,
     /// What the certificate would say, if everything else is in order.
     pub principal: Option<Principal>,
 }
 
 /// Explains what would become of a token, without asking its provider.
-pub fn explain(
+pub async fn explain(
     registry: &Registry,
+    pinned: &PinnedJwks,
     token: &str,
     now: SystemTime,
 ) -> Result<Explanation, TokenError> {
@@ -303,6 +376,17 @@ pub fn explain(
                 .map(|()| "valid now".to_owned())
                 .map_err(|error| error.to_string()),
         ));
+        if let Some(path) = pinned.get(url) {
+            let verified = match PinnedKeys::open(path) {
+                Ok(keys) => keys
+                    .verify(&token)
+                    .await
+                    .map(|()| "verifies under the pinned keys".to_owned())
+                    .map_err(|error| error.to_string()),
+                Err(reason) => Err(reason),
+            };
+            checks.push(("signature", verified));
+        }
         match issuer.principal(url, &token.claims) {
             Ok(found) => {
                 checks.push(("claims", Ok(format!("fit type {}", issuer.kind().name()))));

@@ -13,7 +13,7 @@ use super::file::{File, FileError};
 use super::pattern::Pattern;
 use super::spiffe::TrustDomain;
 use super::uri::SubjectDomain;
-use super::workflow::{System, Workflow};
+use super::workflow::Workflow;
 use super::{Claims, IdentityError, Principal, SyntaxError};
 use super::{chainguard, kubernetes, username};
 
@@ -81,10 +81,7 @@ impl IssuerType {
             Kind::Kubernetes => "kubernetes",
             Kind::Chainguard => "chainguard-identity",
             Kind::CiProvider(_) => "ci-provider",
-            Kind::Workflow(ref workflow) => match workflow.system {
-                System::GitHub => "github-workflow",
-                System::GitLab => "gitlab-pipeline",
-            },
+            Kind::Workflow(ref workflow) => workflow.system.name(),
         }
     }
 }

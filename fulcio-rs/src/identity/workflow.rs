@@ -1,7 +1,8 @@
-//! Types `github-workflow` and `gitlab-pipeline`: the predecessors of `ci-provider` for github.com
-//! and gitlab.com, with everything fixed.
+//! Types `github-workflow`, `gitlab-pipeline`, `codefresh-workflow` and `buildkite-job`: the
+//! predecessors of `ci-provider` for the systems' public servers, with everything fixed.
 //!
-//! The servers' URLs are literals and not defaults: a claim cannot replace them.
+//! The servers' URLs are literals and not defaults: a claim cannot replace them, except for
+//! Codefresh, whose tokens name their platform.
 
 use serde_json::Value;
 
@@ -17,6 +18,10 @@ pub(crate) enum System {
     GitHub,
     /// GitLab CI.
     GitLab,
+    /// Codefresh.
+    Codefresh,
+    /// Buildkite.
+    Buildkite,
 }
 
 /// How the tokens of a [`System`] are read.
@@ -132,11 +137,77 @@ const GITLAB: [(&str, &str); 15] = [
     ("deployment-environment", r#"{{ index . "environment" }}"#),
 ];
 
+const CODEFRESH_REQUIRED: [&str; 5] = [
+    "account_id",
+    "account_name",
+    "pipeline_id",
+    "pipeline_name",
+    "workflow_id",
+];
+
+const CODEFRESH_NAME: &str = "{{ .platform_url }}/{{ .account_name }}/{{ .pipeline_name }}:{{ .account_id }}/{{ .pipeline_id }}";
+
+const CODEFRESH: [(&str, &str); 6] = [
+    (
+        "build-signer-uri",
+        "{{ .platform_url }}/build/{{ .workflow_id }}",
+    ),
+    (
+        "runner-environment",
+        r#"{{ index . "runner_environment" }}"#,
+    ),
+    ("source-repository-uri", r#"{{ index . "scm_repo_url" }}"#),
+    ("source-repository-ref", r#"{{ index . "scm_ref" }}"#),
+    (
+        "build-config-uri",
+        "{{ .platform_url }}/api/pipelines/{{ .pipeline_id }}",
+    ),
+    (
+        "run-invocation-uri",
+        "{{ .platform_url }}/build/{{ .workflow_id }}",
+    ),
+];
+
+/// Where a token without `platform_url` is from.
+const CODEFRESH_PLATFORM: (&str, &str) = ("platform_url", "https://g.codefresh.io");
+
+const BUILDKITE_REQUIRED: [&str; 2] = ["organization_slug", "pipeline_slug"];
+
+const BUILDKITE_NAME: &str = "https://buildkite.com/{{ .organization_slug }}/{{ .pipeline_slug }}";
+
+const BUILDKITE: [(&str, &str); 4] = [
+    (
+        "runner-environment",
+        r#"{{ index . "runner_environment" }}"#,
+    ),
+    (
+        "source-repository-digest",
+        r#"{{ index . "build_commit" }}"#,
+    ),
+    ("build-trigger", r#"{{ index . "build_source" }}"#),
+    (
+        "run-invocation-uri",
+        r#"{{ if eq (index . "job_id") "" }}{{ else }}https://buildkite.com/{{ .organization_slug }}/{{ .pipeline_slug }}/builds/{{ .build_number }}#{{ .job_id }}{{ end }}"#,
+    ),
+];
+
 impl System {
+    /// Its name in the configuration.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::GitHub => "github-workflow",
+            Self::GitLab => "gitlab-pipeline",
+            Self::Codefresh => "codefresh-workflow",
+            Self::Buildkite => "buildkite-job",
+        }
+    }
+
     const fn required(self) -> &'static [&'static str] {
         match self {
             Self::GitHub => &GITHUB_REQUIRED,
             Self::GitLab => &GITLAB_REQUIRED,
+            Self::Codefresh => &CODEFRESH_REQUIRED,
+            Self::Buildkite => &BUILDKITE_REQUIRED,
         }
     }
 
@@ -144,6 +215,8 @@ impl System {
         match self {
             Self::GitHub => (GITHUB_NAME, &GITHUB),
             Self::GitLab => (GITLAB_NAME, &GITLAB),
+            Self::Codefresh => (CODEFRESH_NAME, &CODEFRESH),
+            Self::Buildkite => (BUILDKITE_NAME, &BUILDKITE),
         }
     }
 }
@@ -152,8 +225,15 @@ impl Workflow {
     /// Prepares the templates of `system`; `None` if they have no name, which they do.
     pub(crate) fn new(system: System) -> Result<Option<Self>, SyntaxError> {
         let (name, extensions) = system.templates();
+        let defaults = match system {
+            System::Codefresh => {
+                let (name, value) = CODEFRESH_PLATFORM;
+                vec![(name.to_owned(), value.to_owned())]
+            }
+            _ => Vec::new(),
+        };
         let raw = RawProvider {
-            defaults: Vec::new(),
+            defaults,
             extensions: extensions
                 .iter()
                 .filter_map(|(field, template)| {
@@ -224,7 +304,12 @@ mod tests {
 
     #[test]
     fn every_template_is_for_an_extension() {
-        for system in [System::GitHub, System::GitLab] {
+        for system in [
+            System::GitHub,
+            System::GitLab,
+            System::Codefresh,
+            System::Buildkite,
+        ] {
             for (field, _) in system.templates().1 {
                 assert!(Field::from_kebab(field).is_some(), "{field}");
             }
@@ -276,6 +361,63 @@ mod tests {
             let mut claims = full.clone();
             claims.insert(name.to_owned(), bad);
             assert!(read(System::GitLab, claims).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_codefresh_build_is_read_with_its_platform() {
+        let mut full = claims(&CODEFRESH_REQUIRED);
+        let name = |principal: Principal| match principal.san {
+            pki::leaf::San::Uri(uri) => uri,
+            other => panic!("{other:?}"),
+        };
+        let principal = read(System::Codefresh, full.clone()).unwrap();
+        assert_eq!(
+            principal.extensions.get(21),
+            Some("https://g.codefresh.io/build/workflow_id")
+        );
+        assert_eq!(principal.extensions.get(12), None);
+        assert_eq!(
+            name(principal),
+            "https://g.codefresh.io/account_name/pipeline_name:account_id/pipeline_id"
+        );
+        full.insert(
+            "platform_url".to_owned(),
+            Value::from("https://cf.corp.example"),
+        );
+        assert_eq!(
+            name(read(System::Codefresh, full.clone()).unwrap()),
+            "https://cf.corp.example/account_name/pipeline_name:account_id/pipeline_id"
+        );
+        for missing in CODEFRESH_REQUIRED {
+            let mut claims = full.clone();
+            claims.remove(missing);
+            assert!(read(System::Codefresh, claims).is_err(), "{missing}");
+        }
+    }
+
+    #[test]
+    fn a_buildkite_job_is_read() {
+        let mut full = claims(&BUILDKITE_REQUIRED);
+        let principal = read(System::Buildkite, full.clone()).unwrap();
+        assert_eq!(
+            principal.san,
+            pki::leaf::San::Uri("https://buildkite.com/organization_slug/pipeline_slug".to_owned())
+        );
+        assert_eq!(principal.extensions.get(21), None);
+        full.insert("build_number".to_owned(), Value::from(7));
+        full.insert("job_id".to_owned(), Value::from("j"));
+        full.insert("build_commit".to_owned(), Value::from("abc"));
+        let principal = read(System::Buildkite, full.clone()).unwrap();
+        assert_eq!(
+            principal.extensions.get(21),
+            Some("https://buildkite.com/organization_slug/pipeline_slug/builds/7#j")
+        );
+        assert_eq!(principal.extensions.get(13), Some("abc"));
+        for missing in BUILDKITE_REQUIRED {
+            let mut claims = full.clone();
+            claims.insert(missing.to_owned(), Value::from(""));
+            assert!(read(System::Buildkite, claims).is_err(), "{missing}");
         }
     }
 }

@@ -54,7 +54,8 @@ impl Authority {
         &self.signer
     }
 
-    pub(super) const fn key_hash(&self) -> [u8; 32] {
+    /// SHA-256 of the issuing key (SPKI).
+    pub(crate) const fn key_hash(&self) -> [u8; 32] {
         self.key_hash
     }
 

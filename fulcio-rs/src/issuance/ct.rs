@@ -64,6 +64,12 @@ struct Answer {
     signature: String,
 }
 
+/// What matters of a signed tree head (RFC 6962 section 4.3).
+#[derive(Deserialize)]
+struct TreeHead {
+    timestamp: u64,
+}
+
 impl CtLog {
     /// The log at `url` (its prefix included), whose promises `key` signs. A submission takes
     /// `deadline` at most, with its retries.
@@ -205,18 +211,35 @@ impl CtLog {
     }
 
     /// Whether the log answers; for readiness.
-    pub(crate) async fn probe(&self) -> Result<(), String> {
-        let response = self
+    pub(crate) async fn probe(&self, clock: &SharedClock) -> Result<(), String> {
+        let mut response = self
             .client
             .get(self.tree_head.clone())
             .send()
             .await
             .map_err(describe)?;
-        if response.status() == StatusCode::OK {
-            Ok(())
-        } else {
-            Err(format!("answered {}", response.status()))
+        if response.status() != StatusCode::OK {
+            return Err(format!("answered {}", response.status()));
         }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(describe)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_ANSWER {
+                return Err("its tree head is too long".to_owned());
+            }
+        }
+        let head: TreeHead = serde_json::from_slice(&body)
+            .map_err(|error| format!("not a signed tree head: {error}"))?;
+        // Promises from our future are refused: clocks that disagree stop issuance, and this says
+        // so before the first client finds out.
+        let ahead = head.timestamp.saturating_sub(clock.now_ms());
+        if u128::from(ahead) > MAX_SKEW.as_millis() {
+            return Err(format!(
+                "the log's clock is {} s ahead of this machine's: one of them is wrong",
+                ahead / 1000
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -95,11 +95,17 @@ impl Issuer {
         self.ct.as_ref()
     }
 
-    /// Issues a certificate for `principal`, who has proved to have `key`.
-    pub async fn issue(&self, principal: &Principal, key: PublicKey) -> Result<Issued, IssueError> {
+    /// Issues a certificate for `principal`, who has proved to have `key`, with `lifetime` or
+    /// [`LIFETIME`], whichever is shorter.
+    pub async fn issue(
+        &self,
+        principal: &Principal,
+        key: PublicKey,
+        lifetime: Duration,
+    ) -> Result<Issued, IssueError> {
         // One authority from here to the end: its chain and key must not change in between.
         let authority = &self.authority;
-        let leaf = profile::leaf(principal, key, authority, self.clock.now())?;
+        let leaf = profile::leaf(principal, key, authority, self.clock.now(), lifetime)?;
         let (certificate, sct) = match &self.ct {
             Some(log) => {
                 let precertificate = precert::sign(&leaf, authority).await?;

@@ -18,6 +18,7 @@ pub(super) fn leaf(
     key: PublicKey,
     authority: &Authority,
     now: SystemTime,
+    lifetime: Duration,
 ) -> Result<Leaf, IssueError> {
     // DER's IA5String is ASCII; the identity types already see to it.
     match &principal.san {
@@ -28,7 +29,8 @@ pub(super) fn leaf(
         }
         _ => {}
     }
-    let (not_before, not_after) = validity(now, authority.chain().validity())?;
+    let (not_before, not_after) =
+        validity(now, lifetime.min(LIFETIME), authority.chain().validity())?;
     let extensions = principal
         .extensions
         .iter()
@@ -48,9 +50,10 @@ pub(super) fn leaf(
     })
 }
 
-/// Ten minutes from shortly before `now`, within the validity of the authority's chain.
+/// `lifetime` from shortly before `now`, within the validity of the authority's chain.
 fn validity(
     now: SystemTime,
+    lifetime: Duration,
     (from, until): (SystemTime, SystemTime),
 ) -> Result<(SystemTime, SystemTime), IssueError> {
     if now < from {
@@ -61,7 +64,7 @@ fn validity(
     let not_before = now
         .checked_sub(BACKDATE)
         .map_or(from, |start| start.max(from));
-    let not_after = (not_before + LIFETIME).min(until);
+    let not_after = (not_before + lifetime).min(until);
     if not_after < now + LEAST_LIFETIME {
         return Err(IssueError::Authority(
             "the certificate authority has expired, or does so within a minute",
@@ -81,23 +84,31 @@ mod tests {
     #[test]
     fn ten_minutes_from_five_seconds_ago() {
         assert_eq!(
-            validity(at(1000), (at(0), at(9000))).unwrap(),
+            validity(at(1000), LIFETIME, (at(0), at(9000))).unwrap(),
             (at(995), at(1595))
+        );
+    }
+
+    #[test]
+    fn a_shorter_lifetime_shortens_the_end() {
+        assert_eq!(
+            validity(at(1000), Duration::from_secs(120), (at(0), at(9000))).unwrap(),
+            (at(995), at(1115))
         );
     }
 
     #[test]
     fn never_outside_the_authority() {
         assert_eq!(
-            validity(at(1000), (at(998), at(9000))).unwrap(),
+            validity(at(1000), LIFETIME, (at(998), at(9000))).unwrap(),
             (at(998), at(1598))
         );
         assert_eq!(
-            validity(at(1000), (at(0), at(1200))).unwrap(),
+            validity(at(1000), LIFETIME, (at(0), at(1200))).unwrap(),
             (at(995), at(1200))
         );
-        assert!(validity(at(1000), (at(0), at(1059))).is_err());
-        assert!(validity(at(1000), (at(0), at(999))).is_err());
-        assert!(validity(at(1000), (at(1001), at(9000))).is_err());
+        assert!(validity(at(1000), LIFETIME, (at(0), at(1059))).is_err());
+        assert!(validity(at(1000), LIFETIME, (at(0), at(999))).is_err());
+        assert!(validity(at(1000), LIFETIME, (at(1001), at(9000))).is_err());
     }
 }

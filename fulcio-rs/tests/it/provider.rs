@@ -52,6 +52,31 @@ impl Provider {
     pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        let (this, router) = Self::at(url);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        this
+    }
+
+    /// The same, over TLS at `https://localhost`.
+    pub(crate) async fn start_tls(tls: serve::Tls) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!(
+            "https://localhost:{}",
+            listener.local_addr().unwrap().port()
+        );
+        let (this, router) = Self::at(url);
+        tokio::spawn(serve::serve(
+            "provider",
+            listener,
+            router,
+            Some(tls),
+            serve::Limits::default(),
+            tokio_util::sync::CancellationToken::new(),
+        ));
+        this
+    }
+
+    fn at(url: String) -> (Self, Router) {
         let shared = Arc::new(Shared {
             url: url.clone(),
             behaviour: Mutex::new(Behaviour {
@@ -68,8 +93,7 @@ impl Provider {
         let router = Router::new()
             .fallback(answer)
             .with_state(Arc::clone(&shared));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { url, shared }
+        (Self { url, shared }, router)
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Behaviour)) {

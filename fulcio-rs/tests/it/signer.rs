@@ -74,7 +74,10 @@ async fn a_key_that_fails_is_our_error_and_says_nothing_of_the_inside() {
             .unwrap()
         });
         let issuer = Issuer::new(authority, ct, clock::SystemClock::shared());
-        let error = issuer.issue(&principal, key.clone()).await.unwrap_err();
+        let error = issuer
+            .issue(&principal, key.clone(), fulcio_rs::issuance::LIFETIME)
+            .await
+            .unwrap_err();
         assert!(matches!(error, IssueError::Sign(_)));
         let (code, message) = RequestError::from(error).public();
         assert_eq!(

@@ -171,6 +171,14 @@ impl Drop for Stack {
 impl Stack {
     /// The program itself, started with a configuration file; lines of its log go to `lines`.
     pub(crate) async fn program(lines: &Lines) -> (Self, Program) {
+        Self::program_with(lines, |_| String::new()).await
+    }
+
+    /// The same, with more in the configuration; `more` gets the provider's URL.
+    pub(crate) async fn program_with(
+        lines: &Lines,
+        more: impl FnOnce(&str) -> String,
+    ) -> (Self, Program) {
         let provider = Provider::start().await;
         let log = Log::start().await;
         let shared = authority().await;
@@ -179,13 +187,14 @@ impl Stack {
         std::fs::write(path("identity.yaml"), identity(&provider.url)).unwrap();
         std::fs::write(path("ct.pub"), log.public_key.to_pem()).unwrap();
         let config = format!(
-            "issuers: {}\ncertificate-chain: {}\nkey: {}\npassphrase:\n  file: {}\nct-log-url: {}\nct-log-public-key: {}\nserver:\n  listen: 127.0.0.1:0\n",
+            "issuers: {}\ncertificate-chain: {}\nkey: {}\npassphrase:\n  file: {}\nct-log-url: {}\nct-log-public-key: {}\nserver:\n  listen: 127.0.0.1:0\n{}",
             path("identity.yaml").display(),
             shared.files.chain.display(),
             KeyUri::file(shared.files.key.clone()),
             shared.passphrase.display(),
             log.url,
             path("ct.pub").display(),
+            more(&provider.url),
         );
         std::fs::write(path("fulcio.yaml"), config).unwrap();
         let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_fulcio-rs"))

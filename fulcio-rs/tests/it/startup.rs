@@ -138,7 +138,7 @@ fn the_examples_load() {
 }
 
 /// The program's exit code and output.
-fn run(arguments: &[&str], input: &str) -> (Option<i32>, String) {
+pub(crate) fn run(arguments: &[&str], input: &str) -> (Option<i32>, String) {
     use std::io::Write;
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_fulcio-rs"))
         .args(arguments)

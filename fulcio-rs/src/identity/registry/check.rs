@@ -112,7 +112,8 @@ fn kind(
                 .issuer_claim
                 .as_deref()
                 .map(ClaimPath::parse)
-                .transpose()?;
+                .transpose()
+                .map_err(|reason| format!("issuer-claim {reason}"))?;
             Ok(Kind::Email(Email {
                 issuer_claim,
                 skip_verification: raw.skip_email_verification,
@@ -172,9 +173,8 @@ fn kind(
         }
         "github-workflow" => workflow(System::GitHub),
         "gitlab-pipeline" => workflow(System::GitLab),
-        "codefresh-workflow" | "buildkite-job" => Err(format!(
-            "type {kind} is not supported: use `type: ci-provider` with `ci-provider: {kind}` and its templates in `ci-issuer-metadata`"
-        )),
+        "codefresh-workflow" => workflow(System::Codefresh),
+        "buildkite-job" => workflow(System::Buildkite),
         other => Err(format!(
             "type {other:?} is not known: use email, uri, username, spiffe, kubernetes, chainguard-identity or ci-provider"
         )),

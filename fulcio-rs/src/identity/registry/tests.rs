@@ -20,7 +20,7 @@ fn each_contradiction_is_refused_with_its_remedy() {
         (issuer(a, "type: email;issuer-url: https://a.example.com/"), "must equal the key"),
         (issuer(a, "issuer-url: https://a.example.com"), "type is missing"),
         (issuer(a, "type: mail"), "is not known"),
-        (issuer(a, "type: buildkite-job"), "use `type: ci-provider`"),
+        (issuer(a, "type: buildkite-job;ci-provider: x"), "remove it"),
         (issuer(a, "type: uri;issuer-claim: $.a"), "only email issuers can use issuer claim mapping"),
         (issuer(a, "type: email;issuer-claim: a.b"), "only paths like"),
         (issuer(a, "type: uri"), "subject-domain is missing"),
