@@ -1,0 +1,139 @@
+"""Several processes sequence one log on one PostgreSQL: they never sign two roots for one size."""
+
+import http.client
+import subprocess
+import threading
+import time
+
+import pytest
+
+from rekor import Proposals, Rekor, check_consistency, check_entry, verified_checkpoint
+from stack import free_port, sigkeep_binary
+
+TREE_ID = 4242424242
+SECONDS = 6
+
+
+class Replica:
+    """A `sigkeep rekor serve` of its own port and guard directory, sharing key and database."""
+
+    def __init__(self, folder, number: int, database: str, key):
+        self.url = f"http://localhost:{free_port()}"
+        self.folder = folder / f"replica-{number}"
+        self.folder.mkdir()
+        self.config = self.folder / "rekor.yaml"
+        self.config.write_text(
+            f"""
+hostname: localhost
+logs: [{{kind: rekor-v1, id: {TREE_ID}, key: "file:{key}"}}]
+guard-dir: {self.folder}/guards
+server: {{listen: "127.0.0.1:{self.url.rsplit(":", 1)[1]}", database: "{database}"}}
+"""
+        )
+        self.process = None
+
+    def start(self) -> "Replica":
+        log = (self.folder / "log").open("ab")
+        command = [str(sigkeep_binary()), "rekor", "serve", "--config", str(self.config)]
+        self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + 20
+        while True:
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            try:
+                if Rekor(self.url).call("GET", "/api/v1/log")[0] == 200:
+                    return self
+            except (OSError, http.client.HTTPException):
+                assert time.monotonic() < deadline, (self.folder / "log").read_text()
+                time.sleep(0.05)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        assert self.process.wait(30) == 0
+
+
+@pytest.fixture
+def replicas(tmp_path, postgres):
+    key = tmp_path / "key.pem"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key], check=True)
+    key.chmod(0o600)
+    database = postgres.create_database("replicas")
+    made = [Replica(tmp_path, number, database, key) for number in range(2)]
+    command = [str(sigkeep_binary()), "rekor", "log", "create", "--config", str(made[0].config), "--kind", "rekor-v1"]
+    subprocess.run([*command, "--key", f"file:{key}", "--id", str(TREE_ID)], check=True, capture_output=True)
+    yield [replica.start() for replica in made]
+    for replica in made:
+        replica.stop()
+
+
+def test_two_processes_on_one_database_never_sign_two_roots_for_one_size(replicas):
+    """Both write under load, one is killed and returns; every signed head anybody saw is compared."""
+    key = Rekor(replicas[0].url).public_key()
+    roots: dict[int, bytes] = {}
+    acknowledged: list[dict] = []
+    failures: list[BaseException] = []
+    lock = threading.Lock()
+    stop = threading.Event()
+
+    def see(size: int, root: bytes) -> None:
+        with lock:
+            assert roots.setdefault(size, root) == root, f"two roots were signed for size {size}"
+
+    def write(url: str) -> None:
+        proposals = Proposals()
+        connection = None
+        while not stop.is_set():
+            try:
+                connection = connection or Rekor(url)
+                status, answer = connection.call("POST", "/api/v1/log/entries", proposals.next())
+            except (OSError, http.client.HTTPException):
+                connection = None
+                time.sleep(0.05)
+                continue
+            try:
+                assert status in (201, 503), (status, answer)
+                if status == 201:
+                    check_entry(answer, key)
+                    ((entry_id, entry),) = answer.items()
+                    see(*verified_checkpoint(entry["verification"]["inclusionProof"]["checkpoint"], key))
+                    with lock:
+                        acknowledged.append(answer)
+                see(*connection.checkpoint())
+            except (OSError, http.client.HTTPException):
+                connection = None
+            except BaseException as error:  # noqa: BLE001: re-raised by the test
+                failures.append(error)
+                return
+
+    writers = [threading.Thread(target=write, args=(replica.url,)) for replica in replicas for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    for _ in range(2):
+        time.sleep(SECONDS / 3)
+        replicas[1].kill()
+        replicas[1].start()
+    time.sleep(SECONDS / 3)
+    stop.set()
+    for writer in writers:
+        writer.join(60)
+    if failures:
+        raise failures[0]
+
+    first = Rekor(replicas[0].url)
+    size, root = first.checkpoint()
+    assert len(acknowledged) > 50 and size >= len(acknowledged)
+    indices = set()
+    for answer in acknowledged:
+        index, leaf = check_entry(answer, key)
+        assert index not in indices
+        indices.add(index)
+    for answer in acknowledged[:: max(1, len(acknowledged) // 50)]:
+        index, leaf = check_entry(answer, key)
+        assert check_entry(first.get(f"/api/v1/log/entries?logIndex={index}"), key)[1] == leaf
+    seen = sorted(roots)
+    for old in seen[:: max(1, len(seen) // 50)]:
+        if old:
+            check_consistency(old, size, roots[old], root, first.consistency(old, size))
