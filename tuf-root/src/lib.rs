@@ -6,6 +6,7 @@
 //! is published, and a crash at any moment leaves clients with the old state or the new one
 //! ([`repository`]).
 
+pub mod airgap;
 pub mod canonical;
 pub mod ceremony;
 pub mod cli;

@@ -2,6 +2,7 @@
 //!
 //! One file for each group of commands: what can be said, and what is done about it.
 
+mod bundle;
 mod ceremony;
 mod export;
 mod init;
@@ -24,8 +25,9 @@ use clap::{Args, Subcommand};
 use clock::SystemClock;
 use keys::Passphrase;
 
+pub use bundle::BundleCommand;
 pub use ceremony::{PayloadCommand, Sign, SignatureCommand};
-pub use export::{ExportArgs, ExportKind};
+pub use export::{AdmissionArgs, ExportArgs, ExportKind};
 pub use init::Init;
 pub use key::KeyCommand;
 pub use publish::Publish;
@@ -120,8 +122,11 @@ pub enum Command {
     /// would refuse it. Also does what `refresh` does, for as long as it runs, unless --no-refresh
     /// is given. Any static file server may be used instead, with `refresh` from a timer.
     Serve(Serve),
-    /// Write files for clients: root.json, trusted_root.json, signing config, client trust config
+    /// Write files for clients: trust documents, environment, gitsign, manifests for clusters
     Export(ExportArgs),
+    /// Carry the trust root into an air-gapped network, and keep it alive there
+    #[command(subcommand)]
+    Bundle(BundleCommand),
 }
 
 /// Where the repository is.
@@ -168,6 +173,7 @@ pub async fn run(command: Command) -> ExitCode {
         Command::Verify(args) => return verify::verify(args).await,
         Command::Serve(args) => serve::serve(args).await,
         Command::Export(args) => export::export(args).await,
+        Command::Bundle(command) => bundle::bundle(command).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,6 +8,7 @@
 )]
 
 mod command_line;
+mod exports;
 mod material;
 mod mirror;
 mod targets;

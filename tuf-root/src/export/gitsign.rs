@@ -1,0 +1,69 @@
+//! Configuration of gitsign, and the variables that cosign 2 and gitsign read trust from.
+//!
+//! gitsign takes trust from two places: what `gitsign initialize` stored, for verifying commits,
+//! and the `SIGSTORE_*` variables, for checking its own certificate when it signs.
+
+use std::path::Path;
+
+use wire::trust::Timestamp;
+
+use super::kubernetes::{chain, key, newest};
+use super::{Export, ExportError, quote};
+
+impl Export {
+    /// The keys and certificates as files: names and contents.
+    pub fn pem_files(&self, now: Timestamp) -> Result<Vec<(&'static str, String)>, ExportError> {
+        let root = &self.trusted_root;
+        let mut files = vec![
+            (
+                "fulcio_chain.pem",
+                chain(newest(&root.certificate_authorities, now)?)?,
+            ),
+            ("rekor.pub", self.rekor(now)?.0),
+            ("ctfe.pub", key(self.ct_log(now)?)?),
+        ];
+        if let Ok(authority) = newest(&root.timestamp_authorities, now) {
+            files.push(("tsa_chain.pem", chain(authority)?));
+        }
+        Ok(files)
+    }
+
+    /// Shell variables for cosign 2 and gitsign, for [`Self::pem_files`] in `dir`. cosign 3
+    /// verifies bundles with the trusted root instead, and fails on them where these are set.
+    pub fn legacy_env(&self, dir: &Path, now: Timestamp) -> Result<String, ExportError> {
+        let mut out = String::new();
+        for (name, _) in self.pem_files(now)? {
+            let variable = match name {
+                "fulcio_chain.pem" => "SIGSTORE_ROOT_FILE",
+                "rekor.pub" => "SIGSTORE_REKOR_PUBLIC_KEY",
+                "ctfe.pub" => "SIGSTORE_CT_LOG_PUBLIC_KEY_FILE",
+                _ => "SIGSTORE_TSA_CERTIFICATE_FILE",
+            };
+            let path = dir.join(name).display().to_string();
+            out.push_str(&format!("export {variable}={}\n", quote(&path)));
+        }
+        Ok(out)
+    }
+
+    /// A git configuration file: include it with `git config include.path FILE`.
+    #[must_use]
+    pub fn gitconfig(&self) -> String {
+        let config = &self.signing_config;
+        let services = [
+            ("fulcio", config.ca_urls.first()),
+            ("rekor", config.rekor_tlog_urls.first()),
+            ("issuer", config.oidc_urls.first()),
+            ("timestampServerURL", config.tsa_urls.first()),
+        ];
+        let mut out = String::from("[gitsign]\n");
+        for (name, service) in services {
+            if let Some(service) = service {
+                // Checked URLs: no quotes, no backslashes.
+                out.push_str(&format!("\t{name} = \"{}\"\n", service.url));
+            }
+        }
+        out.push_str("[gpg]\n\tformat = x509\n[gpg \"x509\"]\n\tprogram = gitsign\n");
+        out.push_str("[commit]\n\tgpgSign = true\n[tag]\n\tgpgSign = true\n");
+        out
+    }
+}
