@@ -17,6 +17,7 @@ mod error;
 mod keyring;
 mod publish;
 mod recover;
+mod root;
 mod rotate;
 mod signing;
 mod stage;
@@ -49,11 +50,10 @@ use storage::{Disk, Storage};
 
 use crate::ceremony::Transcript;
 use crate::metadata::{
-    Custom, Document, Expires, Metadata as _, RoleKeys, RoleName, Roles, Root, RootType, Sha256,
-    SpecVersion, TargetName, Version,
+    Custom, Document, Expires, Metadata as _, RoleName, Root, Sha256, TargetName,
 };
 use crate::policy::{Policy, RolePolicy};
-use crate::profile::{self, MAX_TARGET_BYTES, ProfileError};
+use crate::profile::{MAX_TARGET_BYTES, ProfileError};
 
 /// How long to wait for another writer.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
@@ -300,54 +300,6 @@ impl Repository {
             expiry_secs: wish.expiry,
             window_secs: wish.window,
         })
-    }
-
-    /// The root that the policy asks for, after `previous`.
-    fn next_root_of(
-        &self,
-        state: &State,
-        previous: Option<&Root>,
-    ) -> Result<Root, RepositoryError> {
-        let mut keys = BTreeMap::new();
-        let mut authorities = BTreeMap::new();
-        for role in RoleName::ALL {
-            let policy = state.role(role)?;
-            for entry in &policy.keys {
-                let known = previous.and_then(|root| root.keys.get(&entry.keyid));
-                let key = entry.public.as_ref().or(known);
-                let key = key.ok_or(ProfileError::KeyId(entry.keyid))?;
-                keys.insert(entry.keyid, key.clone());
-            }
-            let current = previous.map_or(0, |root| root.roles.get(role).threshold);
-            let authority = RoleKeys {
-                keyids: policy.keys.iter().map(|key| key.keyid).collect(),
-                threshold: policy.threshold.unwrap_or(current),
-            };
-            authorities.insert(role, authority);
-        }
-        let mut authority = |role: RoleName| {
-            let none = RoleKeys {
-                keyids: Vec::new(),
-                threshold: 0,
-            };
-            authorities.remove(&role).unwrap_or(none)
-        };
-        let root = Root {
-            kind: RootType::Root,
-            consistent_snapshot: true,
-            expires: self.expires(Some(state.role(RoleName::Root)?))?,
-            keys,
-            roles: Roles {
-                root: authority(RoleName::Root),
-                snapshot: authority(RoleName::Snapshot),
-                targets: authority(RoleName::Targets),
-                timestamp: authority(RoleName::Timestamp),
-            },
-            spec_version: SpecVersion::V1_0_31,
-            version: previous.map_or(Version::FIRST, |root| root.version.next()),
-        };
-        profile::check_root(&root)?;
-        Ok(root)
     }
 
     /// The transcript.

@@ -11,12 +11,11 @@ use super::keyring::Keyring;
 use super::signing::Signing;
 use super::state::{RoleState, State};
 use super::tree::{Changes, Current, Preview};
-use super::{Repository, RepositoryError, storage};
+use super::{Repository, RepositoryError};
 use crate::client::{self, Directory, Expiry, Source as _, Trusted};
 use crate::metadata::{
     Document, Expires, Hashes, Metadata, RoleName, Root, Sha256, TargetInfo, TargetName, Version,
 };
-use crate::profile;
 use crate::trust;
 
 /// What to publish.
@@ -235,100 +234,6 @@ impl Repository {
             if name.ends_with(".root.json") || name.ends_with(".targets.json") {
                 self.transcribe(&format!("publishing {name}, SHA-256 {}", Sha256::of(bytes)))?;
             }
-        }
-        Ok(())
-    }
-
-    /// The newest root: the one that is published, or one that was signed and is not in place yet,
-    /// or one that is staged and has its signatures, or a new one if it nears its expiry and its
-    /// keys are here.
-    async fn next_root(
-        &self,
-        state: &State,
-        current: &Current,
-        drafts: &Drafts,
-        keyring: &mut Keyring,
-        outcome: &mut Outcome,
-    ) -> Result<Document<Root>, RepositoryError> {
-        let root = &current.root;
-        if current.root_pending {
-            return Ok(root.clone());
-        }
-        if let Some(draft) = &drafts.root
-            && draft.signed().version == root.signed().version.next()
-        {
-            return self
-                .complete(state, draft, Some(root.signed()), keyring)
-                .await;
-        }
-        let role = state.role(RoleName::Root)?;
-        if !self.due(root, role) {
-            return Ok(root.clone());
-        }
-        let mut next = root.signed().clone();
-        next.version = next.version.next();
-        next.expires = self.expires(Some(role))?;
-        profile::check_root(&next)?;
-        // With the same keys and threshold the old quorum is also the new one.
-        let old = Some(root.signed());
-        match self
-            .complete(state, &Document::unsigned(next), old, keyring)
-            .await
-        {
-            Ok(document) => Ok(document),
-            Err(e) => {
-                let warning = format!("{}: {e}", expiring(root, self.clock.now_secs()));
-                outcome.warnings.push(warning);
-                Ok(root.clone())
-            }
-        }
-    }
-
-    /// A root with the signatures of the old quorum and its own; those that are missing are made
-    /// with the keys at hand.
-    async fn complete(
-        &self,
-        state: &State,
-        draft: &Document<Root>,
-        old: Option<&Root>,
-        keyring: &mut Keyring,
-    ) -> Result<Document<Root>, RepositoryError> {
-        let (mut document, own) = (draft.clone(), draft.signed());
-        let (role, passphrase) = (state.role(RoleName::Root)?, self.passphrase.as_ref());
-        for root in old.into_iter().chain([own]) {
-            let signed = keyring
-                .sign(&mut document, root, role, &self.dir, passphrase)
-                .await;
-            match signed {
-                Err(RepositoryError::Quorum { role, reason }) => {
-                    return Err(RepositoryError::Unsigned {
-                        role,
-                        version: own.version,
-                        missing: reason,
-                    });
-                }
-                other => other?,
-            }
-        }
-        Ok(document)
-    }
-
-    fn place_root(
-        &self,
-        root: &Document<Root>,
-        current: &Current,
-        outcome: &mut Outcome,
-        changes: &mut Changes,
-    ) -> Result<(), RepositoryError> {
-        let bytes = root.to_json().map_err(RepositoryError::Document)?;
-        let placed = storage::read(&self.root_json(), Root::MAX_BYTES as u64);
-        if placed.ok().as_ref() != Some(&bytes) {
-            changes.root = Some(bytes.clone());
-        }
-        if current.root_pending || *root != current.root {
-            changes.versioned.push((root.signed().file_name(), bytes));
-            let version = root.signed().version;
-            outcome.published.insert(RoleName::Root, version);
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use keys::KeyUri;
 
 use super::*;
 use crate::client::{self, Directory, Expiry, Trusted};
+use crate::metadata::Version;
 use crate::policy::Period;
 
 const START_MS: u64 = 1_800_000_000_000;
