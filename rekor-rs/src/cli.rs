@@ -1,6 +1,6 @@
 //! The command line: `rekor-rs …`, and `sigkeep rekor …`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clock::SystemClock;
@@ -71,6 +71,33 @@ enum CommandError {
     Serve(#[from] serve::ServeError),
     #[error("signals: {0}")]
     Signals(std::io::Error),
+    #[error("--key: {0}")]
+    NewKey(keys::OpenError),
+    #[error("there is no database {0}; only `serve` and `log create` make one")]
+    NoDatabase(PathBuf),
+}
+
+impl CommandError {
+    /// 2: used or configured wrongly; 1: it failed.
+    fn exit_code(&self) -> ExitCode {
+        use keys::OpenError::{File, NotBuilt, PassphraseMissing};
+        match self {
+            Self::NoDatabase(_)
+            | Self::NewKey(File(_) | NotBuilt(_) | PassphraseMissing(_))
+            | Self::Service(
+                Error::Config(_)
+                | Error::Passphrase(_)
+                | Error::Mismatch(_)
+                | Error::Io { .. }
+                | Error::Store(StoreError::Address(_) | StoreError::NoSuchLog(_))
+                | Error::Key {
+                    source: File(_) | NotBuilt(_) | PassphraseMissing(_),
+                    ..
+                },
+            ) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
 }
 
 impl From<ConfigError> for CommandError {
@@ -97,11 +124,8 @@ pub async fn run(
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("rekor-rs: {error}");
-            match error {
-                CommandError::Service(Error::Config(_)) => ExitCode::from(2),
-                _ => ExitCode::FAILURE,
-            }
+            eprintln!("error: {error}");
+            error.exit_code()
         }
     }
 }
@@ -182,7 +206,11 @@ async fn log(
                 key,
                 passphrase: None,
             };
-            let signer = service::open_key(&config, &log, 1).await?;
+            let signer = match service::open_key(&config, &log, 0).await {
+                // It is not in the configuration yet.
+                Err(Error::Key { source, .. }) => return Err(CommandError::NewKey(source)),
+                other => other?,
+            };
             let origin = origin.as_deref().unwrap_or(&config.hostname);
             let now = SystemClock::shared().now_ms();
             let record =
@@ -190,11 +218,11 @@ async fn log(
             println!("{}", record.id.0);
         }
         LogCommand::Freeze { config, id } => {
-            let store = open(&Config::load(&config)?.server.database).await?;
+            let store = open_existing(&config, open).await?;
             store.set_state(LogId(id), LogState::Frozen).await?;
         }
         LogCommand::List { config } => {
-            let store = open(&Config::load(&config)?.server.database).await?;
+            let store = open_existing(&config, open).await?;
             for record in store.logs().await? {
                 let size = store.head(record.id).await?.size;
                 println!(
@@ -208,6 +236,21 @@ async fn log(
         }
     }
     Ok(())
+}
+
+/// Opens the configured store without making a database file: a mistyped path is an error, and not
+/// an empty database.
+async fn open_existing(
+    config: &Path,
+    open: impl AsyncFn(&str) -> Result<SharedStore, StoreError>,
+) -> Result<SharedStore, CommandError> {
+    let database = Config::load(config)?.server.database;
+    if let Some(("sqlite", path)) = database.split_once(':')
+        && !Path::new(path).exists()
+    {
+        return Err(CommandError::NoDatabase(path.into()));
+    }
+    Ok(open(&database).await?)
 }
 
 fn kind(kind: LogKind) -> &'static str {

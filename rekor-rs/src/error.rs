@@ -19,9 +19,9 @@ pub enum Error {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A key.
-    #[error("key of log {log}: {source}")]
+    #[error("logs[{log}]: {source}")]
     Key {
-        /// The log's place in the configuration, from 1.
+        /// The log's place in the configuration, from 0.
         log: usize,
         /// What went wrong.
         source: keys::OpenError,

@@ -31,8 +31,8 @@ async fn open(url: &str) -> Result<SharedStore, StoreError> {
         Some(("postgres" | "postgresql", _)) => Ok(Arc::new(
             logstore_postgres::PostgresStore::connect(url, MAX_CONNECTIONS).await?,
         )),
-        _ => Err(StoreError::Unavailable(
-            "the database must be sqlite:PATH or postgres://…".to_owned(),
+        _ => Err(StoreError::Address(
+            "write sqlite:PATH or postgres://USER@HOST/DATABASE".to_owned(),
         )),
     }
 }

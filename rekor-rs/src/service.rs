@@ -214,7 +214,7 @@ async fn logs<'a>(
 ) -> Result<Vec<Opened<'a>>, Error> {
     let mut opened: Vec<Opened<'a>> = Vec::with_capacity(config.logs.len());
     for (place, log) in config.logs.iter().enumerate() {
-        let signer = open_key(config, log, place + 1).await?;
+        let signer = open_key(config, log, place).await?;
         let record = find_or_create(config, log, &signer, store, clock).await?;
         if opened.iter().any(|other| other.record.id == record.id) {
             return Err(Error::Mismatch(format!(

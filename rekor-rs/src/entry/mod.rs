@@ -457,4 +457,6 @@ impl Terms {
 }
 
 #[cfg(test)]
+mod mutations;
+#[cfg(test)]
 mod tests;

@@ -61,6 +61,25 @@ fn sha256(bytes: &[u8]) -> Value {
     json!({"algorithm": "sha256", "value": hex::encode(crypto::sha256(bytes))})
 }
 
+/// A DEFLATE stream of some megabytes that unpacks to 2 GiB: one block, which refers to nothing
+/// before it, again and again.
+fn bomb() -> Vec<u8> {
+    let mut block = Vec::with_capacity(1 << 20);
+    flate2::Compress::new(flate2::Compression::fast(), false)
+        .compress_vec(&vec![0; 1 << 20], &mut block, flate2::FlushCompress::Sync)
+        .unwrap();
+    let end = [0x03, 0x00];
+    [block.repeat(2048).as_slice(), &end].concat()
+}
+
+/// Runs something that must not take memory in the order of what a [`bomb`] unpacks to. Other
+/// tests run in the same process, so that this cannot be measured more finely.
+async fn in_flat_memory(work: impl Future<Output = ()>) {
+    let before = peak_memory();
+    work.await;
+    assert!(peak_memory() - before < 1 << 30);
+}
+
 /// Peak of resident memory so far, in bytes.
 fn peak_memory() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

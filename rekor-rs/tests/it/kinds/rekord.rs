@@ -168,7 +168,7 @@ async fn signatures_of_ssh_keygen_are_taken() {
             b64(format!("{line}\n"))
         );
         found_by_key(&stack, "ssh", key.as_bytes(), &id).await;
-        assert_eq!(stack.search(json!({"email": owner})).await, [id.clone()]);
+        assert_eq!(stack.search(json!({"email": owner})).await, [id.as_str()]);
         // 64 columns, whatever they were (ssh-keygen: 70).
         let canonical = crate::stack::decode(spec["signature"]["content"].as_str().unwrap());
         let canonical = String::from_utf8(canonical).unwrap();

@@ -79,7 +79,7 @@ async fn metadata_and_root_are_kept_in_canonical_form() {
     for subject in ["timestamp", "42"] {
         assert_eq!(
             stack.search(json!({"subject": subject})).await,
-            [id.clone()]
+            [id.as_str()]
         );
     }
     // The root is metadata, too.
