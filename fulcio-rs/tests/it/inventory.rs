@@ -83,5 +83,9 @@ async fn a_log_whose_clock_is_ahead_is_not_ready() {
     stack.log.feel(Mood::Ahead);
     let answer = stack.get("/readyz").await;
     assert_eq!(answer.status, 503);
-    assert!(answer.text.contains("ahead of this machine"), "{}", answer.text);
+    assert!(
+        answer.text.contains("ahead of this machine"),
+        "{}",
+        answer.text
+    );
 }
