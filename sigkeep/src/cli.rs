@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{store, token, up};
+use crate::{key, store, token, up};
 
 /// A private Sigstore in one binary
 #[derive(Debug, Parser)]
@@ -24,6 +24,9 @@ struct Cli {
 enum Command {
     Up(up::Arguments),
     Token(token::Arguments),
+    /// Keys: create
+    #[command(subcommand)]
+    Key(key::Command),
     /// The certificate authority: serve, check its configuration, explain a token
     #[command(subcommand)]
     Fulcio(fulcio_rs::cli::Command),
@@ -44,6 +47,7 @@ pub fn run() -> ExitCode {
     let Cli { command } = Cli::parse();
     match command {
         Command::Token(arguments) => token::run(arguments),
+        Command::Key(command) => in_runtime(key::run(command)),
         Command::Fulcio(command) => in_runtime(fulcio_rs::cli::run(command)),
         Command::Rekor(command) => in_runtime(rekor_rs::cli::run(command, store::open)),
         Command::Timestamp(command) => in_runtime(timestamp_rs::cli::run(command)),

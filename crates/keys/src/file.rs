@@ -35,6 +35,15 @@ pub enum FileKeyError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// There is no such file.
+    #[error(
+        "key file {path} does not exist: restore it, or, if there never was one, make it with \
+         `sigkeep key create file:{path}`"
+    )]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
     /// There is already something at this path; keys are never overwritten.
     #[error("key file {path} exists; keys are never overwritten: use it, or move it away")]
     Exists {
@@ -123,7 +132,14 @@ impl FileSigner {
             path: path.to_owned(),
             source,
         };
-        let file = File::open(path).map_err(io)?;
+        let file = match File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(FileKeyError::Missing {
+                    path: path.to_owned(),
+                });
+            }
+            opened => opened.map_err(io)?,
+        };
         warn_of_open_permissions(path, &file);
         let mut pem = Zeroizing::new(String::with_capacity(4096));
         file.take(MAX_FILE).read_to_string(&mut pem).map_err(io)?;
