@@ -17,8 +17,8 @@ pub async fn open(url: &str) -> Result<SharedStore, StoreError> {
         Some(("postgres" | "postgresql", _)) => {
             Ok(Arc::new(PostgresStore::connect(url, CONNECTIONS).await?))
         }
-        _ => Err(StoreError::Unavailable(
-            "the database must be sqlite:PATH or postgres://…".to_owned(),
+        _ => Err(StoreError::Address(
+            "write sqlite:PATH or postgres://USER@HOST/DATABASE".to_owned(),
         )),
     }
 }

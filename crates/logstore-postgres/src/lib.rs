@@ -51,7 +51,7 @@ impl PostgresStore {
     pub async fn connect(url: &str, max_connections: u32) -> Result<Self, StoreError> {
         let options: PgConnectOptions = url.parse().map_err(|error| {
             let reason = error::text(&error);
-            StoreError::Unavailable(format!("not a PostgreSQL URL: {reason}"))
+            StoreError::Address(format!("not a PostgreSQL URL: {reason}"))
         })?;
         let options = without_brackets(options)
             .application_name("sigkeep")

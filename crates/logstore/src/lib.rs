@@ -174,6 +174,10 @@ pub struct Update {
 /// Why the store could not do something.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// What names the database is not the address of one. The text does not repeat it, as it may
+    /// hold a password.
+    #[error("database: {0}")]
+    Address(String),
     /// Another head was found under the lock: someone wrote outside the contract.
     #[error("the log's head changed under a held lock")]
     HeadMoved,

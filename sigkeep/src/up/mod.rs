@@ -23,6 +23,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clock::SystemClock;
+use logstore::StoreError;
+use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
 pub use announce::Endpoints;
@@ -64,8 +66,8 @@ pub struct Arguments {
         env = "SIGKEEP_DATABASE",
         hide_env_values = true
     )]
-    #[arg(value_parser = parse_database)]
-    database: Option<String>,
+    // Text until `run` checks it: clap's errors repeat values, and this one may hold a password.
+    database: Option<SecretString>,
 
     /// Listen on this loopback address only [default: 127.0.0.1 and, where there is one, ::1]
     #[arg(long, value_name = "ADDRESS")]
@@ -87,6 +89,9 @@ pub enum UpError {
     /// A port.
     #[error(transparent)]
     Port(#[from] PortError),
+    /// `--database` is not the URL of a database.
+    #[error("--database: write postgres://USER@HOST/DATABASE")]
+    Database,
     /// The logs of this directory are elsewhere.
     #[error("{0}")]
     OtherStore(&'static str),
@@ -116,7 +121,9 @@ impl UpError {
             | Self::File(_)
             | Self::Layout(_)
             | Self::Port(_)
-            | Self::OtherStore(_) => ExitCode::from(2),
+            | Self::Database
+            | Self::OtherStore(_)
+            | Self::Compose(ComposeError::Store(StoreError::Address(_))) => ExitCode::from(2),
             Self::Material(_)
             | Self::Compose(_)
             | Self::Servers(_)
@@ -135,11 +142,16 @@ pub async fn run(arguments: Arguments) -> Result<(), UpError> {
         .map(Loopback::only)
         .transpose()?
         .unwrap_or_default();
+    let database = arguments
+        .database
+        .as_ref()
+        .map(|url| check_database(url.expose_secret()))
+        .transpose()?;
     let layout = Layout::open(&arguments.data_dir)?;
     // A process that was killed could not remove it.
     files::remove(&layout.endpoints())?;
 
-    let store = match &arguments.database {
+    let store = match database {
         None => StoreKind::Sqlite,
         Some(_) => StoreKind::Postgres,
     };
@@ -171,7 +183,6 @@ pub async fn run(arguments: Arguments) -> Result<(), UpError> {
     );
 
     let material = Material::ensure(&layout, &state).await?;
-    let database = arguments.database.as_deref();
     let plan = Plan {
         layout: &layout,
         state: &state,
@@ -230,10 +241,11 @@ async fn operate(
 /// Longest time from the first service that serves to the last that is ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-fn parse_database(url: &str) -> Result<String, &'static str> {
+/// The URL may hold a password, so no error repeats it.
+fn check_database(url: &str) -> Result<&str, UpError> {
     match url.split_once("://") {
-        Some(("postgres" | "postgresql", _)) => Ok(url.to_owned()),
-        _ => Err("write postgres://USER@HOST/DATABASE"),
+        Some(("postgres" | "postgresql", _)) => Ok(url),
+        _ => Err(UpError::Database),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The development issuer over HTTP, and `sigkeep up` as a process.
+//! The development issuer over HTTP, and `sigkeep` as a process.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,3 +9,4 @@
 
 mod issuer;
 mod process;
+mod usage;
