@@ -56,6 +56,32 @@ pub enum LayoutError {
         /// The directory.
         path: PathBuf,
     },
+    /// The directory is a file.
+    #[error("{path} is a file; choose a directory as --data-dir")]
+    NotADirectory {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The directory was made here, and its state file has gone.
+    #[error(
+        "{path} was made by `sigkeep up`, but its state.json is missing, which holds its ports and the ids of its \
+         logs: restore it from a backup, or choose an empty or new --data-dir"
+    )]
+    StateLost {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The roll-back guards have gone.
+    #[error(
+        "{path} is missing, which remembers the last signed head of each log. Without it, a database that was \
+         rolled back is not recognised, and signing on would fork the log. If no older copy of the database was \
+         ever put in its place, confirm that by making the directory again, empty; otherwise start anew in \
+         another directory"
+    )]
+    GuardLost {
+        /// The directory.
+        path: PathBuf,
+    },
     /// There is no data directory here.
     #[error(
         "{path} is not a data directory of `sigkeep up` (it has no state.json); start `sigkeep up` there first"
@@ -83,20 +109,33 @@ pub enum LayoutError {
 }
 
 impl Layout {
-    /// Creates the directory if need be and takes it. Only the lock file is written.
+    /// Creates the directory if need be and takes it. Only the lock file is written, and in a
+    /// directory that is refused not even that.
     pub fn open(root: &Path) -> Result<Self, LayoutError> {
+        if root.exists() && !root.is_dir() {
+            return Err(LayoutError::NotADirectory {
+                path: root.to_owned(),
+            });
+        }
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(root)
             .map_err(io_at(root))?;
+        if !root.join("lock").exists() {
+            check_ours(root)?;
+        }
         let lock = lock(root)?;
         let layout = Self {
             root: fs::canonicalize(root).map_err(io_at(root))?,
             _lock: lock,
         };
-        if !layout.state_file().exists() && !is_fresh(&layout.root)? {
-            return Err(LayoutError::Foreign { path: layout.root });
+        check_ours(&layout.root)?;
+        let complete = layout.state()?.is_some_and(|state| state.complete);
+        if complete && !layout.guard().exists() {
+            return Err(LayoutError::GuardLost {
+                path: layout.guard(),
+            });
         }
         // The directory may have been made by hand. It holds private keys and the passphrase.
         fs::set_permissions(&layout.root, fs::Permissions::from_mode(0o700))
@@ -249,6 +288,18 @@ fn lock(root: &Path) -> Result<File, LayoutError> {
     Ok(file)
 }
 
+/// Refuses a directory that holds something else, or no longer its state.
+fn check_ours(root: &Path) -> Result<(), LayoutError> {
+    let path = || root.to_owned();
+    if root.join("state.json").exists() || is_fresh(root)? {
+        Ok(())
+    } else if root.join("passphrase").exists() && oidc_key(root).exists() {
+        Err(LayoutError::StateLost { path: path() })
+    } else {
+        Err(LayoutError::Foreign { path: path() })
+    }
+}
+
 /// Whether the directory holds nothing but what an interrupted first start leaves.
 fn is_fresh(root: &Path) -> Result<bool, LayoutError> {
     for entry in fs::read_dir(root).map_err(io_at(root))? {
@@ -301,7 +352,51 @@ mod tests {
             Layout::open(directory.path()),
             Err(LayoutError::Foreign { .. })
         ));
-        assert!(!directory.path().join("keys").exists());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        let file = directory.path().join("thesis.txt");
+        assert!(matches!(
+            Layout::open(&file),
+            Err(LayoutError::NotADirectory { .. })
+        ));
+    }
+
+    #[test]
+    fn a_directory_without_its_state_is_not_called_foreign() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::open(directory.path()).unwrap();
+        files::create(&layout.passphrase(), b"secret").unwrap();
+        files::create(&layout.oidc_key(), b"key").unwrap();
+        drop(layout);
+        assert!(matches!(
+            Layout::open(directory.path()),
+            Err(LayoutError::StateLost { .. })
+        ));
+    }
+
+    #[test]
+    fn lost_guards_are_noticed_until_somebody_confirms() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::open(directory.path()).unwrap();
+        let logs = super::super::state::LogIds { rekor: 1, ct: 2 };
+        let mut state = State::new(
+            7,
+            super::super::state::StoreKind::Sqlite,
+            logs,
+            super::super::ports::Ports::DEFAULT,
+        );
+        state.complete = true;
+        layout.save(&state).unwrap();
+        let guard = layout.guard();
+        drop(layout);
+        fs::remove_dir(&guard).unwrap();
+        let refused = Layout::open(directory.path()).unwrap_err();
+        assert!(
+            matches!(refused, LayoutError::GuardLost { .. }),
+            "{refused}"
+        );
+        assert!(!guard.exists());
+        fs::create_dir(&guard).unwrap();
+        Layout::open(directory.path()).unwrap();
     }
 
     #[test]
