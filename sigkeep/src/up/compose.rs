@@ -100,6 +100,12 @@ pub struct Opened {
 impl Plan<'_> {
     /// Opens every service and writes the files that clients need.
     pub async fn open(self) -> Result<Opened, ComposeError> {
+        for needed in [
+            self.layout.tuf().join("state.json"),
+            self.layout.tuf().join("keys"),
+        ] {
+            self.layout.check_not_lost(self.state, &needed)?;
+        }
         let endpoints = Endpoints::on(&self.state.ports);
         let services = trust::services(self.state, &self.material, &endpoints)?;
         // First what may refuse, and last what begins to talk to others.
@@ -219,8 +225,6 @@ impl Plan<'_> {
         services: &ServiceMaterial,
     ) -> Result<tuf_root::Repository, ComposeError> {
         let directory = self.layout.tuf();
-        self.layout
-            .check_not_lost(self.state, &directory.join("state.json"))?;
         let passphrase = self.passphrase().read()?;
         let now = Timestamp::from_ms(self.clock.now_ms())
             .map_err(|error| ComposeError::Time(error.to_string()))?;
