@@ -48,11 +48,11 @@ pub enum Loopback {
     Only(IpAddr),
 }
 
-/// An address off loopback was asked for.
+/// An address other than the two was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0} is not a loopback address. The development identity provider signs in whoever reaches it, so `up` \
-     listens on 127.0.0.1 and ::1 only; for a network, run the services with an identity provider of yours"
+    "`up` does not listen on {0}, only on the loopback addresses 127.0.0.1 and ::1: its development identity \
+     provider signs in whoever reaches it. For a network, run the services with an identity provider of yours"
 )]
 pub struct OffLoopback(IpAddr);
 
