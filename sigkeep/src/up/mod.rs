@@ -178,7 +178,8 @@ pub async fn run(arguments: Arguments) -> Result<(), UpError> {
             (state, bound)
         }
     };
-    tracing::warn!(
+    // The screen says so, too.
+    tracing::info!(
         "the identity provider of `up` is for development: it signs in whoever reaches it, without a password"
     );
 
