@@ -34,7 +34,7 @@ pub struct Arguments {
     data_dir: PathBuf,
 
     /// Who signs; for the issuer `email`
-    #[arg(long, value_name = "NAME@HOST", required_if_eq("issuer", "email"))]
+    #[arg(long, value_name = "NAME@HOST")]
     email: Option<Email>,
 
     /// Which kind of identity; all but `email` come with example claims
@@ -55,7 +55,9 @@ pub struct Arguments {
 enum TokenError {
     #[error("--email goes with --issuer email; for another claim set, use --claim email=…")]
     EmailOfWorkload,
-    #[error("--email is missing")]
+    #[error(
+        "whose token? For example: sigkeep token --email dev@corp.example, or sigkeep token --issuer github"
+    )]
     NoEmail,
     #[error(transparent)]
     Layout(#[from] LayoutError),

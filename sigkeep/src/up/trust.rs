@@ -103,7 +103,7 @@ pub fn write_files(
     let trust = layout.trust();
     write(
         "client.env",
-        cosign_environment(&trust, endpoints).as_bytes(),
+        cosign_environment(layout, endpoints).as_bytes(),
     )?;
     write(
         "gitsign.env",
@@ -113,7 +113,10 @@ pub fn write_files(
 }
 
 /// For cosign 2, which takes the services' URLs by flag or variable, and trust from TUF.
-fn cosign_environment(trust: &Path, endpoints: &Endpoints) -> String {
+fn cosign_environment(layout: &Layout, endpoints: &Endpoints) -> String {
+    let trust = &layout.trust();
+    // Whoever reads this is somewhere else, and perhaps without the program on their path.
+    let program = std::env::current_exe().unwrap_or_else(|_| "sigkeep".into());
     let Endpoints {
         fulcio,
         rekor,
@@ -125,7 +128,7 @@ fn cosign_environment(trust: &Path, endpoints: &Endpoints) -> String {
         "\
 # For cosign 2.x:   set -a; . {this}; set +a
 #
-#   cosign sign-blob --yes --identity-token \"$(sigkeep token …)\" --bundle b.json FILE
+#   cosign sign-blob --yes --identity-token \"$({program} token --data-dir {data} --email …)\" --bundle b.json FILE
 #   cosign verify-blob --bundle b.json --certificate-identity … --certificate-oidc-issuer {oidc} FILE
 #
 # cosign before 2.6 also needs, once:   cosign initialize --mirror {tuf} --root {root}
@@ -136,6 +139,8 @@ COSIGN_OIDC_ISSUER={oidc}
 TUF_MIRROR={tuf}
 TUF_ROOT_JSON={root}
 ",
+        program = shell_word(&program.to_string_lossy()),
+        data = shell_word(&layout.root().to_string_lossy()),
         this = quote(trust, "client.env"),
         root = quote(trust, "root.json"),
     )

@@ -150,6 +150,14 @@ async fn when_it_says_ready_every_service_answers_and_trust_material_is_there() 
         screen.contains("cosign initialize --mirror") && screen.contains("for development"),
         "{screen}"
     );
+    assert!(
+        screen.lines().all(|line| !line.starts_with('{')),
+        "{screen}"
+    );
+    let environment = fs::read_to_string(directory.join("trust/client.env")).unwrap();
+    let data = fs::canonicalize(&directory).unwrap();
+    let token = format!("{SIGKEEP} token --data-dir {}", data.display());
+    assert!(environment.contains(&token), "{environment}");
     let secrets = fs::read_to_string(directory.join("passphrase")).unwrap();
     assert!(!screen.contains(secrets.trim()));
     assert_eq!(up.stop(), Some(0));
@@ -262,6 +270,8 @@ async fn a_token_is_printed_alone_and_the_running_issuer_stands_for_it() {
         answer["issuer"]
     );
 
+    let said = String::from_utf8(sigkeep(&["token"], &directory).stderr).unwrap();
+    assert!(said.contains("--email dev@corp.example"), "{said}");
     for wrong in [
         ["token", "--email", "nobody"].as_slice(),
         &["token"],
@@ -305,6 +315,15 @@ fn a_database_that_is_lost_or_exchanged_is_not_made_anew() {
 
     fs::write(&database, content).unwrap();
     assert_eq!(Up::start(&directory).stop(), Some(0));
+
+    let keys = directory.join("tuf/keys");
+    fs::rename(&keys, directory.join("elsewhere")).unwrap();
+    let said = refused(&directory);
+    assert!(
+        said.contains("tuf/keys is missing") && said.contains("backup"),
+        "{said}"
+    );
+    fs::rename(directory.join("elsewhere"), &keys).unwrap();
 }
 
 #[tokio::test]
