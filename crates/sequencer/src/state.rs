@@ -79,8 +79,8 @@ impl State {
                 log = record.id.0,
                 size = head.size,
                 guard = %guard.path().display(),
-                "no roll-back guard yet: adopting the head in the database; expected of a new \
-                 replica, and only of one"
+                "no roll-back guard: taking the head in the database as it is, which would not be \
+                 noticed if it was rolled back; expected of a new replica, and only of one"
             ),
             None => {}
         }
