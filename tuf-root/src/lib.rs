@@ -11,6 +11,7 @@ pub mod canonical;
 pub mod ceremony;
 pub mod cli;
 pub mod client;
+pub mod collect;
 pub mod export;
 pub mod metadata;
 pub mod policy;

@@ -15,8 +15,8 @@ use std::collections::BTreeSet;
 
 use der::pem::{LineEnding, encode_string};
 use wire::trust::{
-    AuthorityMaterial, LogMaterial, RekorApi, ServiceMaterial, SigningConfig, TimeRange, Timestamp,
-    TrustError, TrustedRoot,
+    AuthorityMaterial, LogMaterial, RekorApi, RekorMaterial, ServiceMaterial, SigningConfig,
+    TimeRange, Timestamp, TrustError, TrustedRoot,
 };
 use x509_cert::der;
 
@@ -55,8 +55,14 @@ pub fn target_files(
         files: Vec::new(),
     };
     files.add(TRUSTED_ROOT, material.trusted_root()?.to_json(), None)?;
-    files.add(SIGNING_CONFIG, material.signing_config()?.to_json(), None)?;
-    if let Some(config) = material.signing_config_rekor_v2()? {
+    // Nobody writes to a log that has ended; what it holds is verified with the trusted root.
+    let open = |r: &&RekorMaterial| r.log.valid_for.end.is_none_or(|end| end > now);
+    let signing = ServiceMaterial {
+        rekor: material.rekor.iter().filter(open).cloned().collect(),
+        ..material.clone()
+    };
+    files.add(SIGNING_CONFIG, signing.signing_config()?.to_json(), None)?;
+    if let Some(config) = signing.signing_config_rekor_v2()? {
         files.add(SIGNING_CONFIG_REKOR_V2, config.to_json(), None)?;
     }
     let rekor = material

@@ -4,6 +4,7 @@
 
 mod bundle;
 mod ceremony;
+mod collect;
 mod export;
 mod init;
 mod key;
@@ -27,6 +28,7 @@ use keys::Passphrase;
 
 pub use bundle::BundleCommand;
 pub use ceremony::{PayloadCommand, Sign, SignatureCommand};
+pub use collect::Collect;
 pub use export::{AdmissionArgs, ExportArgs, ExportKind};
 pub use init::Init;
 pub use key::KeyCommand;
@@ -96,6 +98,12 @@ pub enum Command {
     /// Add, remove or list the files that the next publication holds
     #[command(subcommand)]
     Target(TargetCommand),
+    /// Make the trust documents from what running services say of themselves, and stage them
+    ///
+    /// Shows every key and certificate with its SHA-256 fingerprint: = is published, + is new, - is
+    /// published and not offered any more. What is new must be approved: with --approve, or at the
+    /// terminal. What is published stays.
+    Collect(Box<Collect>),
     /// Sign and publish what is staged, and what nears its expiry
     ///
     /// Before anything is put in place the new tree is walked as clients would: by one that is new
@@ -172,6 +180,7 @@ pub async fn run(command: Command) -> ExitCode {
         Command::Refresh(args) => publish::refresh(args).await,
         Command::Verify(args) => return verify::verify(args).await,
         Command::Serve(args) => serve::serve(args).await,
+        Command::Collect(args) => return collect::collect(*args).await,
         Command::Export(args) => export::export(args).await,
         Command::Bundle(command) => bundle::bundle(command).await,
     };

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod collect;
 mod command_line;
 mod exports;
 mod material;

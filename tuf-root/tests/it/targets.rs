@@ -161,7 +161,14 @@ async fn ended_logs_stay_and_are_marked_and_rekor_v2_is_not_for_older_clients() 
     let v2 = SigningConfig::from_json(v2).unwrap();
     assert_eq!(v2.rekor_tlog_urls[0].url, "http://localhost:3002");
     let v1 = SigningConfig::from_json(&files["signing_config.v0.2.json"].content).unwrap();
-    assert_eq!(v1.rekor_tlog_urls.len(), 2);
+    let urls: Vec<&str> = v1.rekor_tlog_urls.iter().map(|s| s.url.as_str()).collect();
+    assert_eq!(
+        urls,
+        ["http://localhost:3000"],
+        "nobody writes to an ended log"
+    );
+    let root = TrustedRoot::from_json(&files["trusted_root.json"].content).unwrap();
+    assert_eq!(root.tlogs.len(), 3);
 }
 
 #[tokio::test]
