@@ -403,3 +403,6 @@ pub async fn explain(
         claims: token.claims,
     })
 }
+
+#[cfg(test)]
+mod tests;
