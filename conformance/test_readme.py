@@ -28,6 +28,7 @@ def checkout(tmp_path):
     programs.mkdir()
     (programs / "cosign").symlink_to(CLIENTS / "bin/cosign3")
     (programs / "cosign2").symlink_to(CLIENTS / "bin/cosign2")
+    (programs / "rekor-cli").symlink_to(CLIENTS / "bin/rekor-cli")
     (programs / "sigstore").symlink_to(CLIENTS / "python/bin/sigstore")
     return tmp_path
 
