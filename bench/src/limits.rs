@@ -43,8 +43,15 @@ pub(crate) fn measure(time: Duration) -> Result<Limits, Error> {
     let verify = rate(time, || public.verify(&message, &signature).is_ok());
     let sign = rate(time, || !key.sign(&message).is_empty());
     let mut file = tempfile::tempfile_in(".")?;
-    let fsync = rate(time, || file.write_all(&[0; 4096]).is_ok() && file.sync_data().is_ok());
-    Ok(Limits { cores: std::thread::available_parallelism()?.get(), verify, sign, fsync })
+    let fsync = rate(time, || {
+        file.write_all(&[0; 4096]).is_ok() && file.sync_data().is_ok()
+    });
+    Ok(Limits {
+        cores: std::thread::available_parallelism()?.get(),
+        verify,
+        sign,
+        fsync,
+    })
 }
 
 fn rate(time: Duration, mut once: impl FnMut() -> bool) -> f64 {

@@ -36,7 +36,10 @@ impl Outcome {
     pub(crate) fn quantile(&self, share: f64) -> Duration {
         let last = self.sorted.len().saturating_sub(1);
         let position = (last as f64 * share).round() as usize;
-        self.sorted.get(position.min(last)).copied().unwrap_or_default()
+        self.sorted
+            .get(position.min(last))
+            .copied()
+            .unwrap_or_default()
     }
 }
 
@@ -56,7 +59,9 @@ pub(crate) async fn run(
         .collect();
     let mut sorted = Vec::new();
     for task in tasks {
-        let latencies = task.await.map_err(|error| Error::Request(error.to_string()))??;
+        let latencies = task
+            .await
+            .map_err(|error| Error::Request(error.to_string()))??;
         sorted.extend(latencies);
     }
     let elapsed = start.elapsed();
@@ -64,12 +69,17 @@ pub(crate) async fn run(
     Ok(Outcome { sorted, elapsed })
 }
 
-async fn client(address: String, mut work: Box<dyn Work>, end: Instant) -> Result<Vec<Duration>, Error> {
+async fn client(
+    address: String,
+    mut work: Box<dyn Work>,
+    end: Instant,
+) -> Result<Vec<Duration>, Error> {
     let failed = |error: &dyn std::fmt::Display| Error::Request(format!("{address}: {error}"));
     let stream = TcpStream::connect(&address).await?;
     stream.set_nodelay(true)?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| failed(&e))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| failed(&e))?;
     let driver = tokio::spawn(connection);
     let mut latencies = Vec::new();
     while Instant::now() < end {
@@ -84,10 +94,18 @@ async fn client(address: String, mut work: Box<dyn Work>, end: Instant) -> Resul
         let sent = Instant::now();
         let answer = sender.send_request(request).await.map_err(|e| failed(&e))?;
         let status = answer.status();
-        let body = answer.into_body().collect().await.map_err(|e| failed(&e))?.to_bytes();
+        let body = answer
+            .into_body()
+            .collect()
+            .await
+            .map_err(|e| failed(&e))?
+            .to_bytes();
         latencies.push(sent.elapsed());
         if status != work.expected() {
-            return Err(failed(&format!("{status} {}", String::from_utf8_lossy(&body))));
+            return Err(failed(&format!(
+                "{status} {}",
+                String::from_utf8_lossy(&body)
+            )));
         }
     }
     drop(sender);

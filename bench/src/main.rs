@@ -73,7 +73,11 @@ async fn measure(arguments: &Arguments) -> Result<Report, Error> {
     let mut report = Report::new(limits::measure(time / 5)?);
     let stores = std::iter::once(None).chain(arguments.postgres.iter().map(Some));
     for database in stores {
-        let store = if database.is_some() { "PostgreSQL" } else { "SQLite" };
+        let store = if database.is_some() {
+            "PostgreSQL"
+        } else {
+            "SQLite"
+        };
         let stack = Stack::start(&arguments.sigkeep, database.map(String::as_str)).await?;
         report.start(store, stack.ready, stack.resident_bytes()?);
         for &clients in &arguments.clients {
@@ -83,7 +87,13 @@ async fn measure(arguments: &Arguments) -> Result<Report, Error> {
         }
         for &clients in &arguments.clients {
             let token = stack.token()?;
-            let certificates = load::run(&stack.fulcio, clients, time, work::certificates(clients, &token)).await?;
+            let certificates = load::run(
+                &stack.fulcio,
+                clients,
+                time,
+                work::certificates(clients, &token),
+            )
+            .await?;
             report.certificates(store, clients, &certificates);
         }
         report.loaded(store, stack.resident_bytes()?);

@@ -37,30 +37,65 @@ struct Load {
 
 impl Report {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, starts: Vec::new(), loads: Vec::new() }
+        Self {
+            limits,
+            starts: Vec::new(),
+            loads: Vec::new(),
+        }
     }
 
     pub(crate) fn start(&mut self, store: &'static str, ready: Duration, resident: u64) {
-        self.starts.push(Start { store, ready_ms: ms(ready), idle_mb: mb(resident), loaded_mb: None });
+        self.starts.push(Start {
+            store,
+            ready_ms: ms(ready),
+            idle_mb: mb(resident),
+            loaded_mb: None,
+        });
     }
 
     pub(crate) fn loaded(&mut self, store: &'static str, resident: u64) {
-        if let Some(start) = self.starts.iter_mut().rev().find(|start| start.store == store) {
+        if let Some(start) = self
+            .starts
+            .iter_mut()
+            .rev()
+            .find(|start| start.store == store)
+        {
             start.loaded_mb = Some(mb(resident));
         }
     }
 
     /// Log writes, beside the slower of the two limits: HTTP alone, and signatures alone.
-    pub(crate) fn writes(&mut self, store: &'static str, clients: usize, writes: &Outcome, ping: &Outcome) {
+    pub(crate) fn writes(
+        &mut self,
+        store: &'static str,
+        clients: usize,
+        writes: &Outcome,
+        ping: &Outcome,
+    ) {
         let signatures = self.limits.log_writes();
-        let (limit, value) =
-            if ping.rate() < signatures { ("GET /ping", ping.rate()) } else { ("signatures alone", signatures) };
+        let (limit, value) = if ping.rate() < signatures {
+            ("GET /ping", ping.rate())
+        } else {
+            ("signatures alone", signatures)
+        };
         self.load("log write", store, clients, writes, limit, value);
     }
 
-    pub(crate) fn certificates(&mut self, store: &'static str, clients: usize, certificates: &Outcome) {
+    pub(crate) fn certificates(
+        &mut self,
+        store: &'static str,
+        clients: usize,
+        certificates: &Outcome,
+    ) {
         let limit = self.limits.certificates();
-        self.load("certificate", store, clients, certificates, "signatures alone", limit);
+        self.load(
+            "certificate",
+            store,
+            clients,
+            certificates,
+            "signatures alone",
+            limit,
+        );
     }
 
     fn load(
@@ -94,7 +129,10 @@ impl Report {
             return;
         }
         let limits = &self.limits;
-        println!("Limits of this machine ({} cores), per second", limits.cores);
+        println!(
+            "Limits of this machine ({} cores), per second",
+            limits.cores
+        );
         println!("  P-256 verify, one core  {:>9.0}", limits.verify);
         println!("  P-256 sign, one core    {:>9.0}", limits.sign);
         println!("  durable 4 KiB write     {:>9.0}", limits.fsync);
@@ -110,7 +148,9 @@ impl Report {
             );
         }
         println!();
-        println!("what         store       clients   per s   p50 ms   p99 ms    limit/s  of limit  (which limit)");
+        println!(
+            "what         store       clients   per s   p50 ms   p99 ms    limit/s  of limit  (which limit)"
+        );
         for load in &self.loads {
             println!(
                 "{:<12} {:<11} {:>7} {:>7.0} {:>8.2} {:>8.2} {:>10.0} {:>8.0}%  {}",

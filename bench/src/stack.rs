@@ -29,14 +29,25 @@ impl Stack {
         Self::launch(sigkeep, folder, database).await
     }
 
-    async fn launch(sigkeep: &Path, folder: tempfile::TempDir, database: Option<&str>) -> Result<Self, Error> {
+    async fn launch(
+        sigkeep: &Path,
+        folder: tempfile::TempDir,
+        database: Option<&str>,
+    ) -> Result<Self, Error> {
         let mut command = Command::new(sigkeep);
-        command.arg("up").arg("--data-dir").arg(folder.path()).arg("--free-ports");
+        command
+            .arg("up")
+            .arg("--data-dir")
+            .arg(folder.path())
+            .arg("--free-ports");
         if let Some(url) = database {
             command.args(["--database", url]);
         }
         let start = Instant::now();
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
         let file = folder.path().join("endpoints.json");
         while !file.exists() {
             if let Some(status) = child.try_wait()? {
@@ -44,7 +55,9 @@ impl Stack {
             }
             if start.elapsed() > Duration::from_secs(60) {
                 child.kill()?;
-                return Err(Error::Stack("`sigkeep up` was not ready within 60 s".into()));
+                return Err(Error::Stack(
+                    "`sigkeep up` was not ready within 60 s".into(),
+                ));
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
@@ -60,7 +73,14 @@ impl Stack {
                 .ok_or_else(|| Error::Stack(format!("endpoints.json has no http URL for {name}")))
         };
         let (rekor, fulcio) = (address("rekor")?, address("fulcio")?);
-        Ok(Self { child, sigkeep: sigkeep.to_owned(), folder, rekor, fulcio, ready })
+        Ok(Self {
+            child,
+            sigkeep: sigkeep.to_owned(),
+            folder,
+            rekor,
+            fulcio,
+            ready,
+        })
     }
 
     /// An identity token of the development issuer.
@@ -70,7 +90,10 @@ impl Stack {
             .arg(self.folder.path())
             .output()?;
         if !output.status.success() {
-            return Err(Error::Stack(format!("`sigkeep token` failed: {}", String::from_utf8_lossy(&output.stderr))));
+            return Err(Error::Stack(format!(
+                "`sigkeep token` failed: {}",
+                String::from_utf8_lossy(&output.stderr)
+            )));
         }
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
@@ -88,13 +111,19 @@ impl Stack {
 
     /// Stops it as an operator would, and returns its folder.
     pub(crate) async fn stop(mut self) -> Result<tempfile::TempDir, Error> {
-        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
-        let status = tokio::task::spawn_blocking(move || self.child.wait().map(|status| (status, self.folder)))
-            .await
-            .map_err(|error| Error::Stack(error.to_string()))?;
+        Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status()?;
+        let status = tokio::task::spawn_blocking(move || {
+            self.child.wait().map(|status| (status, self.folder))
+        })
+        .await
+        .map_err(|error| Error::Stack(error.to_string()))?;
         let (status, folder) = status?;
         if !status.success() {
-            return Err(Error::Stack(format!("`sigkeep up` ended with {status} when asked to stop")));
+            return Err(Error::Stack(format!(
+                "`sigkeep up` ended with {status} when asked to stop"
+            )));
         }
         Ok(folder)
     }

@@ -12,7 +12,9 @@ use crate::load::Work;
 
 /// One client per item, each with a key of its own.
 fn each<W: Work>(clients: usize, make: impl Fn() -> W) -> Vec<Box<dyn Work>> {
-    (0..clients).map(|_| Box::new(make()) as Box<dyn Work>).collect()
+    (0..clients)
+        .map(|_| Box::new(make()) as Box<dyn Work>)
+        .collect()
 }
 
 /// The smallest request there is: the limit that HTTP and the load generator set.
@@ -27,7 +29,10 @@ pub(crate) fn log_entries(clients: usize) -> Vec<Box<dyn Work>> {
 
 /// Certificate requests: a fresh signature by the client's key over the token's identity.
 pub(crate) fn certificates(clients: usize, token: &str) -> Vec<Box<dyn Work>> {
-    each(clients, || Certificate { key: Key::generate(), token: token.to_owned() })
+    each(clients, || Certificate {
+        key: Key::generate(),
+        token: token.to_owned(),
+    })
 }
 
 /// Identity of the token that [`certificates`] are requested with.
@@ -50,8 +55,13 @@ struct LogEntry(Key);
 impl Work for LogEntry {
     fn next(&mut self) -> (Method, &'static str, Bytes) {
         let mut artifact = [0; 32];
-        #[expect(clippy::expect_used, reason = "a benchmark without randomness cannot run")]
-        SystemRandom::new().fill(&mut artifact).expect("random bytes");
+        #[expect(
+            clippy::expect_used,
+            reason = "a benchmark without randomness cannot run"
+        )]
+        SystemRandom::new()
+            .fill(&mut artifact)
+            .expect("random bytes");
         let document = json!({
             "apiVersion": "0.0.1",
             "kind": "hashedrekord",
@@ -63,7 +73,11 @@ impl Work for LogEntry {
                 },
             },
         });
-        (Method::POST, "/api/v1/log/entries", document.to_string().into())
+        (
+            Method::POST,
+            "/api/v1/log/entries",
+            document.to_string().into(),
+        )
     }
 
     fn expected(&self) -> StatusCode {
@@ -85,7 +99,11 @@ impl Work for Certificate {
                 "proofOfPossession": BASE64_STANDARD.encode(self.key.sign(EMAIL.as_bytes())),
             },
         });
-        (Method::POST, "/api/v2/signingCert", document.to_string().into())
+        (
+            Method::POST,
+            "/api/v2/signingCert",
+            document.to_string().into(),
+        )
     }
 
     fn expected(&self) -> StatusCode {
@@ -100,19 +118,30 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    #[expect(clippy::expect_used, reason = "generation fails only without randomness")]
+    #[expect(
+        clippy::expect_used,
+        reason = "generation fails only without randomness"
+    )]
     pub(crate) fn generate() -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a new key");
         let spki = [SPKI_P256, pair.public_key().as_ref()].concat();
         let body = BASE64_STANDARD.encode(spki);
         let (first, second) = body.split_at(64);
-        let pem = format!("-----BEGIN PUBLIC KEY-----\n{first}\n{second}\n-----END PUBLIC KEY-----\n");
+        let pem =
+            format!("-----BEGIN PUBLIC KEY-----\n{first}\n{second}\n-----END PUBLIC KEY-----\n");
         Self { pair, pem }
     }
 
-    #[expect(clippy::expect_used, reason = "signing in memory fails only without randomness")]
+    #[expect(
+        clippy::expect_used,
+        reason = "signing in memory fails only without randomness"
+    )]
     pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
-        self.pair.sign(&SystemRandom::new(), message).expect("a signature").as_ref().to_vec()
+        self.pair
+            .sign(&SystemRandom::new(), message)
+            .expect("a signature")
+            .as_ref()
+            .to_vec()
     }
 
     pub(crate) fn public(&self) -> &[u8] {
@@ -122,6 +151,6 @@ impl Key {
 
 /// DER before the 65-byte point of a P-256 `SubjectPublicKeyInfo` (RFC 5480).
 const SPKI_P256: &[u8] = &[
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
-    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
