@@ -43,7 +43,7 @@ fn record() -> LogRecord {
 
 async fn refusal(url: &str) -> String {
     match PostgresStore::connect(url, 2).await {
-        Err(StoreError::Unavailable(reason)) => reason,
+        Err(StoreError::Unavailable(reason) | StoreError::Address(reason)) => reason,
         other => panic!("{other:?}"),
     }
 }
