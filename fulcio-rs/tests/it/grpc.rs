@@ -382,6 +382,7 @@ async fn a_listener_of_its_own_speaks_grpc_over_tls() {
         .rsplit_once(':')
         .unwrap()
         .1;
+    let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = reqwest::Client::builder()
         .tls_certs_only([reqwest::Certificate::from_pem(root.as_bytes()).unwrap()])
         .build()

@@ -217,7 +217,7 @@ impl Stack {
             url: format!("http://{}", started["address"].as_str().unwrap()),
             provider,
             log,
-            client: reqwest::Client::new(),
+            client: http_client(),
             stop: CancellationToken::new(),
         };
         (
@@ -270,7 +270,7 @@ impl Stack {
             url,
             provider,
             log,
-            client: reqwest::Client::new(),
+            client: http_client(),
             stop,
         }
     }
@@ -279,4 +279,10 @@ impl Stack {
         config.ct_log_url = None;
         config.ct_log_public_key = None;
     }
+}
+
+/// A client; the program under test may be the only part of a test that has set up TLS.
+fn http_client() -> reqwest::Client {
+    let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    reqwest::Client::new()
 }

@@ -117,13 +117,10 @@ impl Place {
                 }
             }
             None => {
-                // Opening waits for the last store to be closed; what it wrote is then in the files.
-                drop(self.store().await);
-                for name in ["log.db", "log.db-wal"] {
-                    if self.path(name).exists() {
-                        std::fs::copy(self.path(name), copy.path(name)).unwrap();
-                    }
-                }
+                // Opening waits for the last store to be closed; closing moves everything into the
+                // one file.
+                self.store().await.close().await;
+                std::fs::copy(self.path("log.db"), copy.path("log.db")).unwrap();
                 copy
             }
         }
