@@ -45,7 +45,9 @@ impl Clock for SystemClock {
     fn now_ms(&self) -> u64 {
         let wall = SystemTime::now()
             .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+            .map_or(0, |since| {
+                u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+            });
         self.last_ms.fetch_max(wall, Ordering::AcqRel).max(wall)
     }
 }
@@ -60,7 +62,9 @@ impl ManualClock {
     /// A clock that stands at `now_ms` milliseconds since the Unix epoch.
     #[must_use]
     pub fn at_ms(now_ms: u64) -> Self {
-        Self { now_ms: AtomicU64::new(now_ms) }
+        Self {
+            now_ms: AtomicU64::new(now_ms),
+        }
     }
 
     /// Moves the clock, in either direction.
