@@ -72,7 +72,7 @@ enum CommandError {
     #[error("signals: {0}")]
     Signals(std::io::Error),
     #[error("--key: {0}")]
-    NewKey(keys::OpenError),
+    NewKey(Box<keys::OpenError>),
     #[error("there is no database {0}; only `serve` and `log create` make one")]
     NoDatabase(PathBuf),
 }
@@ -81,21 +81,24 @@ impl CommandError {
     /// 2: used or configured wrongly; 1: it failed.
     fn exit_code(&self) -> ExitCode {
         use keys::OpenError::{File, NotBuilt, PassphraseMissing};
-        match self {
+        let wrong = match self {
+            Self::NewKey(source) | Self::Service(Error::Key { source, .. }) => {
+                matches!(**source, File(_) | NotBuilt(_) | PassphraseMissing(_))
+            }
             Self::NoDatabase(_)
-            | Self::NewKey(File(_) | NotBuilt(_) | PassphraseMissing(_))
             | Self::Service(
                 Error::Config(_)
                 | Error::Passphrase(_)
                 | Error::Mismatch(_)
                 | Error::Io { .. }
-                | Error::Store(StoreError::Address(_) | StoreError::NoSuchLog(_))
-                | Error::Key {
-                    source: File(_) | NotBuilt(_) | PassphraseMissing(_),
-                    ..
-                },
-            ) => ExitCode::from(2),
-            _ => ExitCode::FAILURE,
+                | Error::Store(StoreError::Address(_) | StoreError::NoSuchLog(_)),
+            ) => true,
+            _ => false,
+        };
+        if wrong {
+            ExitCode::from(2)
+        } else {
+            ExitCode::FAILURE
         }
     }
 }

@@ -23,8 +23,8 @@ pub enum Error {
     Key {
         /// The log's place in the configuration, from 0.
         log: usize,
-        /// What went wrong.
-        source: keys::OpenError,
+        /// What went wrong. Boxed: with every key backend it is larger than all the rest.
+        source: Box<keys::OpenError>,
     },
     /// A passphrase.
     #[error(transparent)]

@@ -240,7 +240,10 @@ pub(crate) async fn open_key(
     let passphrase: Option<Passphrase> = source.map(|source| source.read()).transpose()?;
     keys::open(&log.key, passphrase.as_ref())
         .await
-        .map_err(|source| Error::Key { log: place, source })
+        .map_err(|source| Error::Key {
+            log: place,
+            source: Box::new(source),
+        })
 }
 
 /// The record of a configured log: by its id if it has one, otherwise by kind and key.

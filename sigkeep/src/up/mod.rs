@@ -98,9 +98,9 @@ pub enum UpError {
     /// Keys and certificates.
     #[error(transparent)]
     Material(#[from] MaterialError),
-    /// A service could not be opened.
+    /// A service could not be opened. Boxed: with every key backend it is larger than all the rest.
     #[error(transparent)]
-    Compose(#[from] ComposeError),
+    Compose(Box<ComposeError>),
     /// A service does not run.
     #[error(transparent)]
     Servers(#[from] ServersError),
@@ -122,14 +122,21 @@ impl UpError {
             | Self::Layout(_)
             | Self::Port(_)
             | Self::Database
-            | Self::OtherStore(_)
-            | Self::Compose(ComposeError::Store(StoreError::Address(_))) => ExitCode::from(2),
-            Self::Material(_)
-            | Self::Compose(_)
-            | Self::Servers(_)
-            | Self::NoRandomness
-            | Self::Signals(_) => ExitCode::from(1),
+            | Self::OtherStore(_) => ExitCode::from(2),
+            Self::Compose(error) => match **error {
+                ComposeError::Store(StoreError::Address(_)) => ExitCode::from(2),
+                _ => ExitCode::from(1),
+            },
+            Self::Material(_) | Self::Servers(_) | Self::NoRandomness | Self::Signals(_) => {
+                ExitCode::from(1)
+            }
         }
+    }
+}
+
+impl From<ComposeError> for UpError {
+    fn from(error: ComposeError) -> Self {
+        Self::Compose(Box::new(error))
     }
 }
 

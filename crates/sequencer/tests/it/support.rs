@@ -119,7 +119,7 @@ impl Place {
             None => {
                 // Opening waits for the last store to be closed; closing moves everything into the
                 // one file.
-                self.store().await.close().await;
+                self.store().await.close().await.unwrap();
                 std::fs::copy(self.path("log.db"), copy.path("log.db")).unwrap();
                 copy
             }
