@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clock::SystemClock;
 use keys::KeyUri;
-use logstore::{LogId, LogKind, LogState, SharedStore, StoreError};
+use logstore::{LogId, LogState, SharedStore, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, ConfigError, Kind, LogConfig};
@@ -231,9 +231,9 @@ async fn log(
                 println!(
                     "{}\t{}\t{}\t{}\t{size}",
                     record.id.0,
-                    kind(record.kind),
+                    record.kind.as_str(),
                     record.origin,
-                    state(record.state)
+                    record.state.as_str()
                 );
             }
         }
@@ -254,19 +254,4 @@ async fn open_existing(
         return Err(CommandError::NoDatabase(path.into()));
     }
     Ok(open(&database).await?)
-}
-
-fn kind(kind: LogKind) -> &'static str {
-    match kind {
-        LogKind::Ct => "ct",
-        LogKind::RekorV1 => "rekor-v1",
-        LogKind::RekorV2 => "rekor-v2",
-    }
-}
-
-fn state(state: LogState) -> &'static str {
-    match state {
-        LogState::Active => "active",
-        LogState::Frozen => "frozen",
-    }
 }
