@@ -1,15 +1,18 @@
 //! The command line: `rekor-rs …`, and `sigkeep rekor …`.
 
+mod log;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clock::SystemClock;
-use keys::KeyUri;
-use logstore::{LogId, LogState, SharedStore, StoreError};
+use logstore::{SharedStore, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, ConfigError, Kind, LogConfig};
-use crate::{Error, Service, service};
+use crate::config::{Config, ConfigError};
+use crate::{Error, Service};
+
+pub use log::LogCommand;
 
 /// Commands of the log service.
 #[derive(Debug, clap::Subcommand)]
@@ -20,46 +23,9 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Create, freeze and list logs.
+    /// Create, freeze, rotate and list logs.
     #[command(subcommand)]
     Log(LogCommand),
-}
-
-/// Commands on logs in the database.
-#[derive(Debug, clap::Subcommand)]
-pub enum LogCommand {
-    /// Create a log and print its id.
-    Create {
-        /// The configuration: database and passphrase.
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-        /// What speaks over it.
-        #[arg(long, value_enum)]
-        kind: Kind,
-        /// Its name; the configured hostname if left out.
-        #[arg(long)]
-        origin: Option<String>,
-        /// The key that signs its heads.
-        #[arg(long, value_name = "URI")]
-        key: KeyUri,
-        /// Its id; random if left out.
-        #[arg(long)]
-        id: Option<i64>,
-    },
-    /// Make a log read-only for ever.
-    Freeze {
-        /// The configuration: database.
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-        /// The log's id.
-        id: i64,
-    },
-    /// List the logs, oldest first.
-    List {
-        /// The configuration: database.
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-    },
 }
 
 /// What a command failed with.
@@ -73,6 +39,8 @@ enum CommandError {
     Signals(std::io::Error),
     #[error("--key: {0}")]
     NewKey(Box<keys::OpenError>),
+    #[error("the next shard's entry in the trusted root: {0}")]
+    TrustEntry(String),
     #[error("there is no database {0}; only `serve` and `log create` make one")]
     NoDatabase(PathBuf),
 }
@@ -86,6 +54,7 @@ impl CommandError {
                 matches!(**source, File(_) | NotBuilt(_) | PassphraseMissing(_))
             }
             Self::NoDatabase(_)
+            | Self::TrustEntry(_)
             | Self::Service(
                 Error::Config(_)
                 | Error::Passphrase(_)
@@ -122,7 +91,7 @@ pub async fn run(
 ) -> ExitCode {
     let done = match command {
         Command::Serve { config } => serve(config, open).await,
-        Command::Log(command) => log(command, open).await,
+        Command::Log(command) => log::run(command, open).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -186,59 +155,6 @@ async fn serve_metrics(
         stop,
     )
     .await
-}
-
-async fn log(
-    command: LogCommand,
-    open: impl AsyncFn(&str) -> Result<SharedStore, StoreError>,
-) -> Result<(), CommandError> {
-    match command {
-        LogCommand::Create {
-            config,
-            kind,
-            origin,
-            key,
-            id,
-        } => {
-            let config = Config::load(&config)?;
-            let store = open(&config.server.database).await?;
-            let log = LogConfig {
-                id,
-                kind,
-                origin: origin.clone(),
-                key,
-                passphrase: None,
-            };
-            let signer = match service::open_key(&config, &log, 0).await {
-                // It is not in the configuration yet.
-                Err(Error::Key { source, .. }) => return Err(CommandError::NewKey(source)),
-                other => other?,
-            };
-            let origin = origin.as_deref().unwrap_or(&config.hostname);
-            let now = SystemClock::shared().now_ms();
-            let record =
-                service::create(&store, &log, origin, signer.public_key().spki_der(), now).await?;
-            println!("{}", record.id.0);
-        }
-        LogCommand::Freeze { config, id } => {
-            let store = open_existing(&config, open).await?;
-            store.set_state(LogId(id), LogState::Frozen).await?;
-        }
-        LogCommand::List { config } => {
-            let store = open_existing(&config, open).await?;
-            for record in store.logs().await? {
-                let size = store.head(record.id).await?.size;
-                println!(
-                    "{}\t{}\t{}\t{}\t{size}",
-                    record.id.0,
-                    record.kind.as_str(),
-                    record.origin,
-                    record.state.as_str()
-                );
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Opens the configured store without making a database file: a mistyped path is an error, and not

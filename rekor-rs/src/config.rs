@@ -17,8 +17,8 @@ pub struct Config {
     /// Host of the public URL, without port: the name in checkpoints. Clients compare it with the
     /// URL in their trusted root.
     pub hostname: String,
-    /// The logs. Of kind `rekor-v1`, the last takes entries; those before it are frozen shards,
-    /// oldest first.
+    /// The logs. Those of kind `rekor-v1` are the shards of one log, oldest first: frozen ones, the
+    /// one that takes entries, and at the end those that the next rotations will create.
     pub logs: Vec<LogConfig>,
     /// Directory of the roll-back guards, outside the database and its backups.
     pub guard_dir: PathBuf,
@@ -40,6 +40,9 @@ pub struct Config {
     /// Used by `serve` only.
     #[serde(default)]
     pub server: ServerConfig,
+    /// The file that this was read from, to be read again when a rotation needs it.
+    #[serde(skip)]
+    pub source: Option<PathBuf>,
 }
 
 /// One log.
@@ -217,6 +220,7 @@ impl Config {
             disabled_endpoints: BTreeSet::new(),
             disabled_kinds: BTreeSet::new(),
             server: ServerConfig::default(),
+            source: None,
         }
     }
 
@@ -226,7 +230,10 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(&text)
+        Ok(Self {
+            source: Some(path.to_owned()),
+            ..Self::parse(&text)?
+        })
     }
 
     /// Reads YAML text.

@@ -48,6 +48,14 @@ pub enum Error {
         /// What went wrong.
         source: crate::ct::OpenError,
     },
+    /// The first head of a new log could not be signed.
+    #[error("log {id} was not created: {source}")]
+    FirstHead {
+        /// Tree id.
+        id: i64,
+        /// What went wrong.
+        source: keys::SignError,
+    },
     /// A roll-back guard.
     #[error(transparent)]
     Guard(#[from] sequencer::GuardError),

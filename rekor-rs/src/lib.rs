@@ -4,6 +4,8 @@
 //! api        HTTP: parse, call, print
 //! entry      kinds of entries: verify, canonical body, search terms
 //! shard      one tree of the log: append, prove, promise
+//! shards     all of them in their order, and following a rotation
+//! rotation   freezing one shard for the next
 //! format     what a shard's leaves and checkpoints look like
 //! search     finding entries by signer, subject and digest
 //! ```
@@ -16,10 +18,13 @@ pub mod entry;
 mod error;
 mod format;
 mod pem;
+mod rotation;
 pub mod search;
 mod service;
 mod shard;
+mod shards;
 
 pub use config::{Config, ConfigError, Endpoint, Kind, Limits, LogConfig, ServerConfig};
 pub use error::Error;
+pub use rotation::{Rotated, Rotation};
 pub use service::Service;

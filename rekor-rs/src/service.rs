@@ -7,16 +7,16 @@ use axum::Router;
 use clock::SharedClock;
 use keys::{Passphrase, SharedSigner};
 use logstore::{LogId, LogKind, LogRecord, LogState, SharedStore, StoreError};
-use sequencer::{Guard, Log};
+use sequencer::Guard;
 use serve::{Health, Probe};
 
 use crate::api;
 use crate::config::{Config, ConfigError, Kind, LogConfig};
 use crate::ct::{CtConfig, CtLog};
 use crate::error::Error;
-use crate::format::RekorV1;
 use crate::pem;
 use crate::shard::Shard;
+use crate::shards::{Configured, Shards, check_key};
 
 /// A running log service. Cheap to clone.
 #[derive(Clone)]
@@ -26,11 +26,14 @@ pub struct Service {
     ct: Vec<Arc<CtLog>>,
 }
 
-/// A log as configured, with its key and its record in the store.
-struct Opened<'a> {
-    config: &'a LogConfig,
-    signer: SharedSigner,
-    record: LogRecord,
+/// The configured logs, by what becomes of them.
+#[derive(Default)]
+struct Logs {
+    ct: Vec<(Configured, LogRecord)>,
+    /// Shards that exist, oldest first: only the last may take entries.
+    shards: Vec<(Configured, LogRecord)>,
+    /// Shards that wait for a rotation.
+    next: Vec<Configured>,
 }
 
 impl Service {
@@ -42,34 +45,32 @@ impl Service {
     ) -> Result<Self, Error> {
         config.check()?;
         create_directory(&config.guard_dir)?;
-        let mut shards: Vec<Shard> = Vec::new();
-        let mut ct: Vec<Arc<CtLog>> = Vec::new();
         let logs = logs(&config, &store, &clock).await?;
-        check_order(&logs)?;
-        for opened in logs {
-            match opened.config.kind {
-                Kind::RekorV1 => {
-                    let offset = next_offset(&shards).await?;
-                    let log = open_rekor_v1(&config, opened, &store, &clock).await?;
-                    shards.push(Shard::new(log, store.clone(), offset));
-                }
-                Kind::Ct => {
-                    let log = open_ct(&config, opened, &store, &clock).await?;
-                    // Two routes of one path are a panic in the router.
-                    if ct
-                        .iter()
-                        .any(|other| other.record().origin == log.record().origin)
-                    {
-                        return Err(Error::Mismatch(format!(
-                            "two CT logs have the origin {:?}",
-                            log.record().origin
-                        )));
-                    }
-                    ct.push(log);
-                }
+        let mut ct: Vec<Arc<CtLog>> = Vec::new();
+        for (log, record) in logs.ct {
+            let log = open_ct(&config, log.signer, record, &store, &clock).await?;
+            // Two routes of one path are a panic in the router.
+            if ct
+                .iter()
+                .any(|other| other.record().origin == log.record().origin)
+            {
+                return Err(Error::Mismatch(format!(
+                    "two CT logs have the origin {:?}",
+                    log.record().origin
+                )));
             }
+            ct.push(log);
         }
-        let rekor = api::Rekor::new(shards, store.clone(), clock, &config).map(Arc::new);
+        let shards = Shards::open(
+            &config,
+            logs.shards,
+            logs.next,
+            store.clone(),
+            clock.clone(),
+        );
+        let rekor = shards
+            .await?
+            .map(|shards| Arc::new(api::Rekor::new(shards, store.clone(), clock, &config)));
         Ok(Self { store, rekor, ct })
     }
 
@@ -93,72 +94,13 @@ impl Service {
     }
 }
 
-/// Refuses a shard that still grows before another: it would renumber everything after it.
-fn check_order(logs: &[Opened<'_>]) -> Result<(), Error> {
-    let shards: Vec<_> = logs
-        .iter()
-        .filter(|log| log.config.kind == Kind::RekorV1)
-        .collect();
-    let earlier = shards
-        .split_last()
-        .map(|(_, earlier)| earlier)
-        .unwrap_or_default();
-    match earlier
-        .iter()
-        .find(|log| log.record.state == LogState::Active)
-    {
-        None => Ok(()),
-        Some(log) => Err(Error::Mismatch(format!(
-            "log {} takes entries and is not the last of kind rekor-v1; freeze it first, or change the order of logs",
-            log.record.id.0
-        ))),
-    }
-}
-
-/// Number of the first entry of the shard after `shards`, all of which are frozen.
-async fn next_offset(shards: &[Shard]) -> Result<u64, Error> {
-    match shards.last() {
-        None => Ok(0),
-        Some(shard) => Ok(shard.offset() + shard.head().await?.head.size),
-    }
-}
-
-async fn open_rekor_v1(
-    config: &Config,
-    opened: Opened<'_>,
-    store: &SharedStore,
-    clock: &SharedClock,
-) -> Result<Arc<Log<RekorV1>>, Error> {
-    let Opened { signer, record, .. } = opened;
-    if signer.algorithm() != keys::Algorithm::EcdsaP256Sha256 {
-        return Err(Error::Mismatch(format!(
-            "the key of log {} is not ECDSA P-256; clients of Rekor v1 take no other",
-            record.id.0
-        )));
-    }
-    let id = record.id.0;
-    let guard = Guard::open(&guard_path(&config.guard_dir, record.id))?;
-    let format = RekorV1::new(&record.origin, id, signer.public_key());
-    Log::open(
-        store.clone(),
-        record,
-        format,
-        signer,
-        guard,
-        clock.clone(),
-        sequencer::LogConfig::default(),
-    )
-    .await
-    .map_err(|source| Error::Log { id, source })
-}
-
 async fn open_ct(
     config: &Config,
-    opened: Opened<'_>,
+    signer: SharedSigner,
+    record: LogRecord,
     store: &SharedStore,
     clock: &SharedClock,
 ) -> Result<Arc<CtLog>, Error> {
-    let Opened { signer, record, .. } = opened;
     let id = record.id.0;
     let guard = Guard::open(&guard_path(&config.guard_dir, record.id))?;
     let settings = CtConfig {
@@ -206,29 +148,79 @@ pub(crate) fn guard_path(directory: &Path, id: LogId) -> std::path::PathBuf {
     directory.join(format!("{}.guard", id.0))
 }
 
-/// Finds or creates the record of every configured log, in the order of the configuration.
-async fn logs<'a>(
-    config: &'a Config,
-    store: &SharedStore,
-    clock: &SharedClock,
-) -> Result<Vec<Opened<'a>>, Error> {
-    let mut opened: Vec<Opened<'a>> = Vec::with_capacity(config.logs.len());
+/// Finds or creates the record of every configured log, in the order of the configuration. A shard
+/// after the one that takes entries waits until a rotation creates it.
+async fn logs(config: &Config, store: &SharedStore, clock: &SharedClock) -> Result<Logs, Error> {
+    let mut logs = Logs::default();
     for (place, log) in config.logs.iter().enumerate() {
         let signer = open_key(config, log, place).await?;
-        let record = find_or_create(config, log, &signer, store, clock).await?;
-        if opened.iter().any(|other| other.record.id == record.id) {
+        let shard = Configured {
+            log: log.clone(),
+            signer,
+        };
+        let active = logs.shards.last().map(|(_, record)| record);
+        let active = active.filter(|record| record.state == LogState::Active);
+        let found = find(config, &shard, store).await?;
+        let record = match (log.kind, active, found) {
+            (Kind::RekorV1, Some(_), None) => {
+                check_key(&shard.signer, &format!("logs[{place}]"))?;
+                logs.next.push(shard);
+                continue;
+            }
+            // It would renumber everything after it.
+            (Kind::RekorV1, Some(active), Some(_)) => {
+                return Err(Error::Mismatch(format!(
+                    "log {} takes entries and is not the last of kind rekor-v1; freeze it first, or change the order of logs",
+                    active.id
+                )));
+            }
+            (_, _, Some(record)) => record,
+            (_, _, None) => {
+                let origin = log.origin.as_deref().unwrap_or(&config.hostname);
+                if log.kind == Kind::RekorV1 {
+                    check_complete(&logs.shards, origin, &store.logs().await?)?;
+                }
+                let key = shard.signer.public_key().spki_der();
+                create(store, log, origin, key, clock.now_ms()).await?
+            }
+        };
+        let all = logs.ct.iter().chain(&logs.shards);
+        if all.into_iter().any(|(_, other)| other.id == record.id) {
             return Err(Error::Mismatch(format!(
                 "log {} is configured twice",
-                record.id.0
+                record.id
             )));
         }
-        opened.push(Opened {
-            config: log,
-            signer,
-            record,
-        });
+        match log.kind {
+            Kind::Ct => logs.ct.push((shard, record)),
+            Kind::RekorV1 => logs.shards.push((shard, record)),
+        }
     }
-    Ok(opened)
+    if let Some((_, newest)) = logs.shards.last() {
+        check_complete(&logs.shards, &newest.origin, &store.logs().await?)?;
+    }
+    Ok(logs)
+}
+
+/// Refuses a configuration that leaves out a shard: the numbers of all later entries would be wrong.
+fn check_complete(
+    shards: &[(Configured, LogRecord)],
+    origin: &str,
+    records: &[LogRecord],
+) -> Result<(), Error> {
+    let left_out = records.iter().find(|record| {
+        record.kind == LogKind::RekorV1
+            && record.origin == origin
+            && shards.iter().all(|(_, shard)| shard.id != record.id)
+    });
+    match left_out {
+        None => Ok(()),
+        Some(record) => Err(Error::Mismatch(format!(
+            "log {} of {} is in the database and not in `logs`; the numbers of entries count those \
+             of every shard, so add it in its place (`log list` has the order of creation)",
+            record.id, record.origin
+        ))),
+    }
 }
 
 pub(crate) async fn open_key(
@@ -247,13 +239,12 @@ pub(crate) async fn open_key(
 }
 
 /// The record of a configured log: by its id if it has one, otherwise by kind and key.
-async fn find_or_create(
+pub(crate) async fn find(
     config: &Config,
-    log: &LogConfig,
-    signer: &SharedSigner,
+    configured: &Configured,
     store: &SharedStore,
-    clock: &SharedClock,
-) -> Result<LogRecord, Error> {
+) -> Result<Option<LogRecord>, Error> {
+    let Configured { log, signer } = configured;
     let key = signer.public_key().spki_der();
     let records = store.logs().await?;
     let matching = |record: &&LogRecord| match log.id {
@@ -267,10 +258,10 @@ async fn find_or_create(
             "several logs have this key; name the one by its id".to_owned(),
         ));
     }
-    let origin = log.origin.as_deref().unwrap_or(&config.hostname);
     let Some(record) = first else {
-        return create(store, log, origin, key, clock.now_ms()).await;
+        return Ok(None);
     };
+    let origin = log.origin.as_deref().unwrap_or(&config.hostname);
     let id = record.id.0;
     if record.kind != LogKind::from(log.kind) {
         return Err(Error::Mismatch(format!(
@@ -288,7 +279,7 @@ async fn find_or_create(
             record.origin
         )));
     }
-    Ok(record.clone())
+    Ok(Some(record.clone()))
 }
 
 /// Creates a log.
@@ -299,21 +290,30 @@ pub(crate) async fn create(
     public_key: &[u8],
     created_ms: u64,
 ) -> Result<LogRecord, Error> {
-    let id = LogId(match log.id {
-        Some(id) => id,
-        None => random_id()?,
-    });
-    let record = LogRecord {
-        id,
+    let record = new_record(log, origin, public_key, created_ms)?;
+    store.create_log(&record).await?;
+    tracing::info!(id = record.id.0, origin, "created a log");
+    Ok(record)
+}
+
+/// The record of a log that is about to be created; its id is random unless configured.
+pub(crate) fn new_record(
+    log: &LogConfig,
+    origin: &str,
+    public_key: &[u8],
+    created_ms: u64,
+) -> Result<LogRecord, Error> {
+    Ok(LogRecord {
+        id: LogId(match log.id {
+            Some(id) => id,
+            None => random_id()?,
+        }),
         kind: log.kind.into(),
         origin: origin.to_owned(),
         public_key: public_key.to_vec(),
         state: LogState::Active,
         created_ms,
-    };
-    store.create_log(&record).await?;
-    tracing::info!(id = id.0, origin, "created a log");
-    Ok(record)
+    })
 }
 
 /// Positive, and above 2^60 so that all ids print with the same number of digits.
@@ -360,10 +360,15 @@ impl Probe for LogProbe {
     }
 
     async fn check(&self) -> Result<(), String> {
-        let shards = self.rekor.iter().flat_map(|rekor| rekor.shards());
-        let refusals = shards
-            .map(Shard::refusal)
-            .chain(self.ct.iter().map(|log| log.refusal()));
-        refusals.flatten().next().map_or(Ok(()), Err)
+        if let Some(rekor) = &self.rekor {
+            let refusal = rekor.shards().iter().find_map(Shard::refusal);
+            if let Some(reason) = refusal.or_else(|| rekor.behind()) {
+                return Err(reason);
+            }
+        }
+        self.ct
+            .iter()
+            .find_map(|log| log.refusal())
+            .map_or(Ok(()), Err)
     }
 }

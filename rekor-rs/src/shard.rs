@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use keys::SignError;
-use logstore::{LogId, SharedStore, StoreError};
+use logstore::{LogId, LogRecord, SharedStore, StoreError};
 use sequencer::{AppendError, Appended, Log, SignedHead};
 use tlog::Hash;
 use wire::rekor::{EntryId, InclusionProof, LogEntry, encode_base64, signed_entry_payload};
@@ -81,6 +81,12 @@ impl Shard {
     #[must_use]
     pub(crate) fn id(&self) -> LogId {
         self.log.record().id
+    }
+
+    /// The shard, as it was when opened.
+    #[must_use]
+    pub(crate) fn record(&self) -> &LogRecord {
+        self.log.record()
     }
 
     /// The key, PEM.

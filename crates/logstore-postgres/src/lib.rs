@@ -20,15 +20,16 @@ mod session;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use logstore::row;
 use logstore::{
     Batch, Entry, Head, LogId, LogKind, LogRecord, LogState, LogStore, Position, SearchKey,
-    StoreError,
+    StoreError, Update,
 };
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Row as _};
+use sqlx::{ConnectOptions as _, PgConnection, Row as _};
 use tlog::{Hash, TileId};
 
 use crate::batch::PostgresBatch;
@@ -38,6 +39,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection that was idle for longer is tried before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// Said in full: a database may default to an isolation in which the row lock would fail instead of
+/// showing the newest row.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 
 /// Logs in one PostgreSQL database.
 #[derive(Debug)]
@@ -109,25 +114,30 @@ fn place(options: &PgConnectOptions) -> String {
     format!("database {database} on {host} as {user}")
 }
 
+async fn insert_log(connection: &mut PgConnection, log: &LogRecord) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO log (id, kind, origin, public_key, state, created_ms,
+                          size, root, timestamp_ms, signed)
+         VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, '')",
+    )
+    .bind(log.id.0)
+    .bind(log.kind.as_str())
+    .bind(log.origin.as_str())
+    .bind(log.public_key.as_slice())
+    .bind(log.state.as_str())
+    .bind(row::to_integer(log.created_ms)?)
+    .bind(tlog::empty_root().0.as_slice())
+    .execute(connection)
+    .await
+    .map_err(error::store)?;
+    Ok(())
+}
+
 #[async_trait::async_trait]
 impl LogStore for PostgresStore {
     async fn create_log(&self, log: &LogRecord) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO log (id, kind, origin, public_key, state, created_ms,
-                              size, root, timestamp_ms, signed)
-             VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, '')",
-        )
-        .bind(log.id.0)
-        .bind(log.kind.as_str())
-        .bind(log.origin.as_str())
-        .bind(log.public_key.as_slice())
-        .bind(log.state.as_str())
-        .bind(row::to_integer(log.created_ms)?)
-        .bind(tlog::empty_root().0.as_slice())
-        .execute(&self.pool)
-        .await
-        .map_err(error::store)?;
-        Ok(())
+        let mut connection = self.pool.acquire().await.map_err(error::unavailable)?;
+        insert_log(&mut connection, log).await
     }
 
     async fn logs(&self) -> Result<Vec<LogRecord>, StoreError> {
@@ -169,6 +179,38 @@ impl LogStore for PostgresStore {
         }
     }
 
+    async fn rotate(
+        &self,
+        from: LogId,
+        to: &LogRecord,
+        first: Arc<Update>,
+    ) -> Result<(), StoreError> {
+        let mut transaction = self
+            .pool
+            .begin_with(BEGIN)
+            .await
+            .map_err(error::unavailable)?;
+        // The row lock: the batch at work has ended, and the next one finds a frozen log.
+        let (_, state) = read::head(&mut transaction, from, read::Lock::ForUpdate).await?;
+        if state != LogState::Active {
+            return Err(StoreError::Refused(format!("log {from} is frozen already")));
+        }
+        sqlx::query("UPDATE log SET state = $2 WHERE id = $1")
+            .bind(from.0)
+            .bind(LogState::Frozen.as_str())
+            .execute(&mut *transaction)
+            .await
+            .map_err(error::store)?;
+        insert_log(&mut transaction, to).await?;
+        let batch = PostgresBatch {
+            log: to.id,
+            head: Head::unsigned(tlog::empty_root()),
+            state: to.state,
+            transaction,
+        };
+        Box::new(batch).commit(first).await
+    }
+
     async fn head(&self, log: LogId) -> Result<Head, StoreError> {
         let mut connection = self.pool.acquire().await.map_err(error::unavailable)?;
         read::head(&mut connection, log, read::Lock::None)
@@ -177,11 +219,9 @@ impl LogStore for PostgresStore {
     }
 
     async fn begin(&self, log: LogId) -> Result<Box<dyn Batch>, StoreError> {
-        // Said in full: a database may default to an isolation in which the lock would fail
-        // instead of showing the newest row.
         let mut transaction = self
             .pool
-            .begin_with("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+            .begin_with(BEGIN)
             .await
             .map_err(error::unavailable)?;
         let (head, state) = read::head(&mut transaction, log, read::Lock::ForUpdate).await?;

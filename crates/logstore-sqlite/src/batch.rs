@@ -50,7 +50,7 @@ impl Batch for SqliteBatch {
         // whole transaction behind, not half of one on a connection that others will use.
         let task = tokio::spawn(async move {
             let mut writer = self.writer.lock().await;
-            let result = write(&mut writer, self.log, &self.head, &update).await;
+            let result = transact(&mut writer, self.log, &self.head, &update).await;
             drop(writer);
             drop(self.held);
             drop(self.file_lock);
@@ -61,7 +61,7 @@ impl Batch for SqliteBatch {
     }
 }
 
-async fn write(
+async fn transact(
     writer: &mut SqliteConnection,
     log: LogId,
     old: &Head,
@@ -71,15 +71,25 @@ async fn write(
         .begin_with("BEGIN IMMEDIATE")
         .await
         .map_err(error::unavailable)?;
-    swap_head(&mut transaction, log, old, &update.head).await?;
-    insert_entries(&mut transaction, log, old.size, update).await?;
-    insert_keys(&mut transaction, log, old.size, update).await?;
-    upsert_tiles(&mut transaction, log, &update.tiles).await?;
+    write(&mut transaction, log, old, update).await?;
     // Until here an error rolls back. From here the answer decides.
     transaction
         .commit()
         .await
         .map_err(|error| StoreError::Unknown(error.to_string()))
+}
+
+/// Writes a batch within a transaction.
+pub(crate) async fn write(
+    transaction: &mut SqliteConnection,
+    log: LogId,
+    old: &Head,
+    update: &Update,
+) -> Result<(), StoreError> {
+    swap_head(transaction, log, old, &update.head).await?;
+    insert_entries(transaction, log, old.size, update).await?;
+    insert_keys(transaction, log, old.size, update).await?;
+    upsert_tiles(transaction, log, &update.tiles).await
 }
 
 async fn swap_head(

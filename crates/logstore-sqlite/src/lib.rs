@@ -22,12 +22,12 @@ use std::time::Duration;
 use logstore::row;
 use logstore::{
     Batch, Entry, Head, LogId, LogKind, LogRecord, LogState, LogStore, Position, SearchKey,
-    StoreError,
+    StoreError, Update,
 };
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 use tlog::{Hash, TileId};
 
 use crate::batch::SqliteBatch;
@@ -109,27 +109,66 @@ fn open_failed(path: &Path, error: &sqlx::Error) -> StoreError {
     StoreError::Unavailable(format!("cannot open {}: {error}", path.display()))
 }
 
+async fn insert_log(writer: &mut SqliteConnection, log: &LogRecord) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO log (id, kind, origin, public_key, state, created_ms,
+                          size, root, timestamp_ms, signed)
+         VALUES (?, ?, ?, ?, ?, ?, 0, ?, 0, x'')",
+    )
+    .bind(log.id.0)
+    .bind(log.kind.as_str())
+    .bind(log.origin.as_str())
+    .bind(log.public_key.as_slice())
+    .bind(log.state.as_str())
+    .bind(row::to_integer(log.created_ms)?)
+    .bind(tlog::empty_root().0.as_slice())
+    .execute(writer)
+    .await
+    .map_err(error::store)?;
+    Ok(())
+}
+
+async fn rotate(
+    writer: &mut SqliteConnection,
+    from: LogId,
+    to: &LogRecord,
+    first: &Update,
+) -> Result<(), StoreError> {
+    let unsigned = Head::unsigned(tlog::empty_root());
+    first.check(&unsigned, to.state)?;
+    let mut transaction = writer
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(unavailable)?;
+    let state: Option<String> = sqlx::query("SELECT state FROM log WHERE id = ?")
+        .bind(from.0)
+        .fetch_optional(&mut *transaction)
+        .await
+        .and_then(|row| row.map(|row| row.try_get(0)).transpose())
+        .map_err(error::store)?;
+    let state = state.ok_or(StoreError::NoSuchLog(from))?;
+    if LogState::from_row(&state)? != LogState::Active {
+        return Err(StoreError::Refused(format!("log {from} is frozen already")));
+    }
+    sqlx::query("UPDATE log SET state = ? WHERE id = ?")
+        .bind(LogState::Frozen.as_str())
+        .bind(from.0)
+        .execute(&mut *transaction)
+        .await
+        .map_err(error::store)?;
+    insert_log(&mut transaction, to).await?;
+    batch::write(&mut transaction, to.id, &unsigned, first).await?;
+    transaction
+        .commit()
+        .await
+        .map_err(|error| StoreError::Unknown(error.to_string()))
+}
+
 #[async_trait::async_trait]
 impl LogStore for SqliteStore {
     async fn create_log(&self, log: &LogRecord) -> Result<(), StoreError> {
-        let created_ms = row::to_integer(log.created_ms)?;
         let mut writer = self.writer.lock().await;
-        sqlx::query(
-            "INSERT INTO log (id, kind, origin, public_key, state, created_ms,
-                              size, root, timestamp_ms, signed)
-             VALUES (?, ?, ?, ?, ?, ?, 0, ?, 0, x'')",
-        )
-        .bind(log.id.0)
-        .bind(log.kind.as_str())
-        .bind(log.origin.as_str())
-        .bind(log.public_key.as_slice())
-        .bind(log.state.as_str())
-        .bind(created_ms)
-        .bind(tlog::empty_root().0.as_slice())
-        .execute(&mut *writer)
-        .await
-        .map_err(error::store)?;
-        Ok(())
+        insert_log(&mut writer, log).await
     }
 
     async fn logs(&self) -> Result<Vec<LogRecord>, StoreError> {
@@ -172,6 +211,26 @@ impl LogStore for SqliteStore {
         } else {
             Err(StoreError::NoSuchLog(log))
         }
+    }
+
+    async fn rotate(
+        &self,
+        from: LogId,
+        to: &LogRecord,
+        first: Arc<Update>,
+    ) -> Result<(), StoreError> {
+        let held = self.lock_of(from).lock_owned().await;
+        let (writer, file_lock) = (Arc::clone(&self.writer), Arc::clone(&self.file_lock));
+        let to = to.clone();
+        // A task of its own, as for a batch: a caller that gives up leaves no half transaction.
+        let task = tokio::spawn(async move {
+            let mut writer = writer.lock().await;
+            let result = rotate(&mut writer, from, &to, &first).await;
+            drop((writer, held, file_lock));
+            result
+        });
+        task.await
+            .unwrap_or_else(|error| Err(StoreError::Unknown(error.to_string())))
     }
 
     async fn head(&self, log: LogId) -> Result<Head, StoreError> {

@@ -252,6 +252,16 @@ pub trait LogStore: Send + Sync + std::fmt::Debug {
     /// Changes a log's state.
     async fn set_state(&self, log: LogId, state: LogState) -> Result<(), StoreError>;
 
+    /// Freezes `from` and creates `to` with its first batch, in one transaction: nobody sees the one
+    /// without the other. Waits for the batch at work on `from`. Refused, with nothing changed,
+    /// unless `from` is active and the id of `to` is free.
+    async fn rotate(
+        &self,
+        from: LogId,
+        to: &LogRecord,
+        first: Arc<Update>,
+    ) -> Result<(), StoreError>;
+
     /// The newest committed head.
     async fn head(&self, log: LogId) -> Result<Head, StoreError>;
 

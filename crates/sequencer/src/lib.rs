@@ -13,7 +13,7 @@ pub use log::{Log, LogConfig, OpenError};
 
 use std::sync::Arc;
 
-use logstore::NewEntry;
+use logstore::{NewEntry, Update};
 use tlog::Hash;
 
 /// Size, root and time of a tree: what a head signs.
@@ -69,6 +69,34 @@ pub struct Appended {
     pub head: Arc<SignedHead>,
     /// Inclusion proof under that head.
     pub proof: Vec<Hash>,
+}
+
+/// What a new log begins with: these entries under its first signed head. For a log that comes into
+/// being with them in one transaction, by [`logstore::LogStore::rotate`].
+pub async fn first_batch<F: Format>(
+    format: &F,
+    signer: &keys::SharedSigner,
+    entries: Vec<F::Pending>,
+    timestamp_ms: u64,
+) -> Result<Update, keys::SignError> {
+    let entries: Vec<NewEntry> = (0..)
+        .zip(entries)
+        .map(|(index, pending)| format.entry(pending, index, timestamp_ms))
+        .collect();
+    let leaves = entries.iter().map(|entry| entry.leaf_hash);
+    let (edge, filled, mut tiles) = state::grow(tlog::Edge::new(), leaves);
+    tiles.extend(filled);
+    let head = TreeHead {
+        size: edge.size(),
+        root: edge.root(),
+        timestamp_ms,
+    };
+    let signed = state::sign(format, signer, &head).await?;
+    Ok(Update {
+        entries,
+        tiles,
+        head: state::to_store(&signed),
+    })
 }
 
 /// Why an append was not acknowledged.

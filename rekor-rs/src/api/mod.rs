@@ -24,7 +24,7 @@ use logstore::SharedStore;
 
 use crate::config::{Config, Endpoint, Limits};
 use crate::error::RequestError;
-use crate::shard::Shard;
+use crate::shards::{ShardList, Shards};
 
 use body::Bodies;
 use work::Work;
@@ -32,8 +32,7 @@ use work::Work;
 /// What requests are answered from.
 #[derive(Debug)]
 pub(crate) struct Rekor {
-    /// Oldest first; never empty.
-    shards: Vec<Shard>,
+    shards: Arc<Shards>,
     store: SharedStore,
     clock: SharedClock,
     limits: Limits,
@@ -43,17 +42,14 @@ pub(crate) struct Rekor {
 }
 
 impl Rekor {
-    /// `None` if there are no shards.
+    /// An interface to these shards.
     pub(crate) fn new(
-        shards: Vec<Shard>,
+        shards: Arc<Shards>,
         store: SharedStore,
         clock: SharedClock,
         config: &Config,
-    ) -> Option<Self> {
-        if shards.is_empty() {
-            return None;
-        }
-        Some(Self {
+    ) -> Self {
+        Self {
             shards,
             store,
             clock,
@@ -61,19 +57,22 @@ impl Rekor {
             disabled: config.disabled_endpoints.clone(),
             bodies: Bodies::new(&config.limits),
             work: Work::new(config.disabled_kinds.clone()),
-        })
+        }
     }
 
-    /// All shards, oldest first.
-    pub(crate) fn shards(&self) -> &[Shard] {
-        &self.shards
+    /// The shards that are known here, which is enough for what was found in them.
+    pub(crate) fn shards(&self) -> Arc<ShardList> {
+        self.shards.list()
     }
 
-    /// The shard that takes entries, and the frozen ones before it.
-    fn active(&self) -> Result<(&Shard, &[Shard]), RequestError> {
-        self.shards
-            .split_last()
-            .ok_or(RequestError::Internal("no shards"))
+    /// The shards as of now, for answers that another replica's rotation would change.
+    async fn newest(&self) -> Result<Arc<ShardList>, RequestError> {
+        Ok(self.shards.newest().await?)
+    }
+
+    /// Why entries cannot be taken since the last rotation, if they cannot.
+    pub(crate) fn behind(&self) -> Option<String> {
+        self.shards.behind()
     }
 }
 
@@ -165,7 +164,7 @@ async fn dispatch(
     let uri = request.uri().clone();
     match endpoint {
         Endpoint::GetLogInfo => v1::log::info(rekor).await,
-        Endpoint::GetPublicKey => v1::log::public_key(rekor, &uri, media_type),
+        Endpoint::GetPublicKey => v1::log::public_key(rekor, &uri, media_type).await,
         Endpoint::GetLogProof => v1::log::proof(rekor, &uri).await,
         Endpoint::CreateLogEntry => v1::entries::create(rekor, request).await,
         Endpoint::GetLogEntryByIndex => v1::entries::by_index(rekor, &uri).await,

@@ -18,5 +18,6 @@ mod intoto;
 mod kinds;
 mod log;
 mod reads;
+mod rotation;
 mod search;
 mod shards;

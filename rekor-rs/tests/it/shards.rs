@@ -1,4 +1,4 @@
-//! Rotation: a frozen shard before the one that takes entries.
+//! Shards: frozen ones before the one that takes entries.
 
 use crate::hashedrekord::vector;
 use crate::on_every_store;
@@ -77,8 +77,19 @@ on_every_store! {
     async fn a_shard_that_still_grows_must_be_the_last(stack) {
         stack.create(&vector()).await;
         stack.new_key("second.key");
-        let config = stack.config(TWO, "");
-        let opened = Service::open(config, stack.store.clone(), clock::SystemClock::shared()).await;
+        let later = stack.config(TWO, "").logs.remove(1);
+        let config = rekor_rs::Config::new(crate::stack::HOST, vec![later], stack.directory.path());
+        let refused = Service::open(config, stack.store.clone(), clock::SystemClock::shared()).await;
+        let error = refused.err().unwrap().to_string();
+        assert!(error.contains("not in `logs`"), "{error}");
+        assert_eq!(stack.store.logs().await.unwrap().len(), 1, "nothing was created");
+
+        let first = stack.store.logs().await.unwrap().remove(0);
+        let key = ::keys::FileSigner::load_unencrypted(&stack.directory.path().join("second.key")).unwrap();
+        let public_key = ::keys::Signer::public_key(&key).spki_der().to_vec();
+        let second = logstore::LogRecord { id: LogId(7), public_key, ..first };
+        stack.store.create_log(&second).await.unwrap();
+        let opened = Service::open(stack.config(TWO, ""), stack.store.clone(), clock::SystemClock::shared()).await;
         let error = opened.err().unwrap().to_string();
         assert!(error.contains("freeze it first"), "{error}");
     }

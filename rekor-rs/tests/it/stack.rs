@@ -58,14 +58,14 @@ pub(crate) struct Stack {
     pub(crate) base: String,
     pub(crate) client: reqwest::Client,
     pub(crate) store: SharedStore,
-    pub(crate) directory: TempDir,
+    pub(crate) directory: Arc<TempDir>,
     server: tokio::task::JoinHandle<()>,
 }
 
 impl Stack {
     /// A new, empty log with one shard.
     pub(crate) async fn start(backend: Backend) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = Arc::new(tempfile::tempdir().unwrap());
         let store: SharedStore = match backend {
             Backend::Sqlite => Arc::new(
                 logstore_sqlite::SqliteStore::open(&directory.path().join("log.db"))
@@ -115,6 +115,19 @@ impl Stack {
     pub(crate) async fn restart(&mut self, more: &str) {
         let config = self.config("[{kind: rekor-v1, key: 'file:DIR/log.key'}]", more);
         self.restart_with(config).await;
+    }
+
+    /// Another replica: the same store, and a server of its own.
+    pub(crate) async fn beside(&self, config: Config) -> Self {
+        let mut replica = Self {
+            base: String::new(),
+            client: self.client.clone(),
+            store: Arc::clone(&self.store),
+            directory: Arc::clone(&self.directory),
+            server: tokio::spawn(async {}),
+        };
+        replica.restart_with(config).await;
+        replica
     }
 
     /// Serves a configuration instead of the one before.

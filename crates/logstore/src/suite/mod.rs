@@ -8,6 +8,7 @@
 
 mod batches;
 mod contents;
+mod rotation;
 
 use std::sync::Arc;
 
@@ -48,6 +49,12 @@ pub async fn run(subject: &dyn Subject) {
     contents::tiles_grow_in_place(&store).await;
     contents::search_is_ordered_and_limited(&store).await;
     batches::a_frozen_log_takes_no_entries(&store).await;
+    rotation::a_rotation_freezes_one_log_and_creates_another(&store).await;
+    rotation::a_refused_rotation_changes_nothing(&store).await;
+    rotation::a_rotation_waits_for_the_batch_at_work(&store, 120).await;
+    if let Some(another) = subject.another().await {
+        rotation::of_two_rotations_one_takes_effect(&store, &another).await;
+    }
     batches::heads_that_do_not_follow_are_refused(&store).await;
     batches::a_refused_batch_changes_nothing(&store).await;
     contents::hostile_ranges_are_harmless(&store).await;
@@ -185,6 +192,8 @@ async fn an_unknown_log_is_reported_by_every_method(store: &SharedStore) {
     assert!(missing(
         store.set_state(none, LogState::Frozen).await.unwrap_err()
     ));
+    let (next, first) = rotation::successor(405);
+    assert!(missing(store.rotate(none, &next, first).await.unwrap_err()));
     // Reading what is not there is not an error.
     assert_eq!(store.entries(none, 0, 10).await.unwrap(), []);
     assert_eq!(

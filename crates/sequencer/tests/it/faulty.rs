@@ -110,6 +110,15 @@ impl LogStore for Faulty {
         self.inner().set_state(log, state).await
     }
 
+    async fn rotate(
+        &self,
+        from: LogId,
+        to: &LogRecord,
+        first: Arc<Update>,
+    ) -> Result<(), StoreError> {
+        self.inner().rotate(from, to, first).await
+    }
+
     async fn head(&self, log: LogId) -> Result<Head, StoreError> {
         self.inner().head(log).await
     }

@@ -168,6 +168,13 @@ impl ServiceMaterial {
 }
 
 impl LogMaterial {
+    /// The entry of a Rekor v1 or CT log in a trusted root.
+    pub fn transparency_log(&self) -> Result<TransparencyLog, TrustError> {
+        let log = self.entry("log", None)?;
+        super::check_url("url", &self.url, super::UrlPath::Any)?;
+        Ok(log)
+    }
+
     fn entry(&self, at: &str, id: Option<[u8; 32]>) -> Result<TransparencyLog, TrustError> {
         let key_details = KeyDetails::of(&self.key)
             .ok_or_else(|| TrustError::refused(at, "clients know no such kind of log key"))?;

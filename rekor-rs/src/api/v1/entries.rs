@@ -13,6 +13,7 @@ use super::{entry_limits, read_body};
 use crate::entry::Purpose;
 use crate::error::{RequestError, entry_location};
 use crate::shard::{Outcome, Proven};
+use crate::shards::ShardList;
 
 /// `POST /api/v1/log/entries`: answered when the entry is durable and proven.
 pub(in super::super) async fn create(
@@ -25,8 +26,7 @@ pub(in super::super) async fn create(
         .verify(&held.bytes, Purpose::Insert, entry_limits(rekor))
         .await?;
     let kind = verified.kind;
-    let (active, _) = rekor.active()?;
-    let proven = match active.append(verified).await? {
+    let proven = match rekor.shards.append(verified).await? {
         Outcome::Created(proven) => proven,
         Outcome::Exists(id) => return Err(RequestError::Exists(id)),
     };
@@ -80,15 +80,21 @@ pub(in super::super) async fn by_id(rekor: &Rekor, uri: &Uri) -> Result<Response
     Ok(print(StatusCode::OK, &proven))
 }
 
-/// The entry with a number.
+/// The entry with a number. What is not in the known shards may be in one that a rotation created.
 pub(super) async fn at_index(rekor: &Rekor, index: u64) -> Result<Option<Proven>, RequestError> {
-    // Offsets ascend, so the last shard that does not begin after the number has it.
-    let shard = rekor
-        .shards()
-        .iter()
-        .rev()
-        .find(|shard| shard.offset() <= index);
-    match shard {
+    let known = rekor.shards();
+    if let Some(proven) = at_index_of(&known, index).await? {
+        return Ok(Some(proven));
+    }
+    let newest = rekor.newest().await?;
+    if newest.active().id() == known.active().id() {
+        return Ok(None);
+    }
+    at_index_of(&newest, index).await
+}
+
+async fn at_index_of(shards: &ShardList, index: u64) -> Result<Option<Proven>, RequestError> {
+    match shards.by_index(index) {
         Some(shard) => Ok(shard.entry(index - shard.offset()).await?),
         None => Ok(None),
     }
@@ -100,20 +106,27 @@ pub(super) async fn first_named(
     rekor: &Rekor,
     name: EntryRef,
 ) -> Result<Option<Proven>, RequestError> {
-    let (tree, uuid) = match name {
-        EntryRef::Id(id) => (Some(id.tree), id.uuid),
-        EntryRef::Uuid(uuid) => (None, uuid),
-    };
-    let (active, frozen) = rekor.active()?;
-    for shard in std::iter::once(active).chain(frozen) {
-        if tree.is_some_and(|tree| shard.id().0 != tree) {
-            continue;
+    match name {
+        EntryRef::Id(id) => {
+            let mut shards = rekor.shards();
+            if shards.by_tree(id.tree).is_none() {
+                shards = rekor.newest().await?;
+            }
+            match shards.by_tree(id.tree) {
+                Some(shard) => Ok(shard.entry_by_leaf(&Hash(id.uuid)).await?),
+                None => Ok(None),
+            }
         }
-        if let Some(proven) = shard.entry_by_leaf(&Hash(uuid)).await? {
-            return Ok(Some(proven));
+        EntryRef::Uuid(uuid) => {
+            let shards = rekor.newest().await?;
+            for shard in std::iter::once(shards.active()).chain(shards.earlier()) {
+                if let Some(proven) = shard.entry_by_leaf(&Hash(uuid)).await? {
+                    return Ok(Some(proven));
+                }
+            }
+            Ok(None)
         }
     }
-    Ok(None)
 }
 
 fn print(status: StatusCode, proven: &Proven) -> Response {

@@ -23,7 +23,8 @@ pub(in super::super) async fn retrieve(
         ))
     })?;
     let query = Query::parse(&request.unwrap_or_default())?;
-    let trees: Vec<_> = rekor.shards().iter().map(|shard| shard.id()).collect();
+    let shards = rekor.newest().await?;
+    let trees: Vec<_> = shards.iter().map(|shard| shard.id()).collect();
     let found = search::run(
         rekor.store.as_ref(),
         &trees,

@@ -9,13 +9,14 @@ use wire::rekor::{ConsistencyProof, InactiveShard, LogInfo, print_json};
 use super::super::parameters::Parameters;
 use super::super::{Rekor, json};
 use crate::error::RequestError;
-use crate::shard::{Shard, checkpoint};
+use crate::shard::checkpoint;
 
 /// `GET /api/v1/log`
 pub(in super::super) async fn info(rekor: &Rekor) -> Result<Response, RequestError> {
-    let (active, frozen) = rekor.active()?;
-    let mut inactive = Vec::with_capacity(frozen.len());
-    for shard in frozen {
+    let shards = rekor.newest().await?;
+    let active = shards.active();
+    let mut inactive = Vec::new();
+    for shard in shards.earlier() {
         let head = shard.head().await?;
         inactive.push(InactiveShard {
             root_hash: hex::encode(head.head.root.0),
@@ -36,18 +37,17 @@ pub(in super::super) async fn info(rekor: &Rekor) -> Result<Response, RequestErr
 }
 
 /// `GET /api/v1/log/publicKey`. A refusal by the tree has the type that was asked for.
-pub(in super::super) fn public_key(
+pub(in super::super) async fn public_key(
     rekor: &Rekor,
     uri: &Uri,
     media_type: &'static str,
 ) -> Result<Response, RequestError> {
     let parameters = Parameters::of(uri);
-    let shard = match parameters.tree_id()? {
-        None => Some(rekor.active()?.0),
-        Some(tree) => tree
-            .parse::<i64>()
-            .ok()
-            .and_then(|tree| by_tree(rekor, tree)),
+    let tree = parameters.tree_id()?;
+    let shards = rekor.newest().await?;
+    let shard = match tree {
+        None => Some(shards.active()),
+        Some(tree) => tree.parse().ok().and_then(|tree| shards.by_tree(tree)),
     };
     let mut response = match shard {
         None => RequestError::NoSuchKey.into_response(),
@@ -75,13 +75,14 @@ pub(in super::super) async fn proof(rekor: &Rekor, uri: &Uri) -> Result<Response
             "firstSize({first}) must be less than lastSize({last})"
         )));
     }
+    let shards = rekor.newest().await?;
     let shard = match tree {
-        None => rekor.active()?.0,
+        None => shards.active(),
         Some(text) => {
             let tree: i64 = text.parse().map_err(|_| {
                 RequestError::BadRequest(format!("invalid tree ID specified: {text}"))
             })?;
-            by_tree(rekor, tree).ok_or_else(|| {
+            shards.by_tree(tree).ok_or_else(|| {
                 RequestError::BadRequest(format!("no log range found for tree ID {tree}"))
             })?
         }
@@ -105,8 +106,4 @@ pub(in super::super) async fn proof(rekor: &Rekor, uri: &Uri) -> Result<Response
         root_hash: hex::encode(head.head.root.0),
     };
     Ok(json(StatusCode::OK, print_json(&proof)))
-}
-
-fn by_tree(rekor: &Rekor, tree: i64) -> Option<&Shard> {
-    rekor.shards().iter().find(|shard| shard.id().0 == tree)
 }

@@ -41,9 +41,13 @@ pub(in super::super) async fn retrieve(
         EntryRef::Uuid(uuid) => Some(Hash(*uuid)),
         EntryRef::Id(_) => None,
     });
-    for leaf in uuids.chain(leaves) {
-        for shard in rekor.shards() {
-            found.extend(shard.entry_by_leaf(&leaf).await?);
+    leaves.splice(0..0, uuids);
+    if !leaves.is_empty() {
+        let shards = rekor.newest().await?;
+        for leaf in leaves {
+            for shard in shards.iter() {
+                found.extend(shard.entry_by_leaf(&leaf).await?);
+            }
         }
     }
     for index in query.indexes {
