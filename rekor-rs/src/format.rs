@@ -28,7 +28,7 @@ pub(crate) struct RekorV1 {
 }
 
 /// A verified entry that waits for its place.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pending {
     body: Vec<u8>,
     leaf_hash: Hash,

@@ -116,6 +116,12 @@ pub trait Signer: std::fmt::Debug + Send + Sync {
     /// The public half.
     fn public_key(&self) -> &crypto::PublicKey;
 
+    /// Whether a signature takes a round trip to something else, and so much longer than a
+    /// transaction: whoever signs then holds no lock meanwhile.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     /// Signs `message` (not its digest). ECDSA signatures are ASN.1 DER.
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
 }

@@ -30,7 +30,7 @@ pub struct TreeHead {
 /// How one kind of log writes its leaves and heads.
 pub trait Format: Send + Sync + 'static {
     /// A verified submission that waits for its place.
-    type Pending: Send + 'static;
+    type Pending: Clone + Send + 'static;
 
     /// What makes two submissions the same entry.
     fn identity(&self, pending: &Self::Pending) -> Hash;
@@ -99,7 +99,18 @@ pub async fn first_batch<F: Format>(
     })
 }
 
-/// Why an append was not acknowledged.
+/// Why there is no head of the age that was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum HeadError {
+    /// The store did not say which head is the newest.
+    #[error(transparent)]
+    Store(#[from] logstore::StoreError),
+    /// The newest head is too old and could not be signed again.
+    #[error(transparent)]
+    Renew(#[from] AppendError),
+}
+
+/// Why an append was not acknowledged, or a head not signed again.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AppendError {
     /// The queue is full; nothing was done.

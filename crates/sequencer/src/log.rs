@@ -8,10 +8,13 @@ use logstore::{LogId, LogRecord, SharedStore, StoreError};
 use tlog::Hash;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::sequence::{Sequencer, Waiting};
+use crate::sequence::{Renewal, Sequencer, Waiting};
 use crate::state::State;
 use crate::view::{Tiles, View};
-use crate::{AppendError, Appended, Format, Guard, SignedHead, TreeHead};
+use crate::{AppendError, Appended, Format, Guard, HeadError, SignedHead, TreeHead};
+
+/// Requests for a recent head that may wait; all are answered by one signature.
+const RENEWALS: usize = 1024;
 
 /// Bounds of a log's queue and batches.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +62,7 @@ pub enum OpenError {
 pub struct Log<F: Format> {
     shared: Arc<Shared<F>>,
     queue: mpsc::Sender<Waiting<F>>,
+    renewals: mpsc::Sender<Renewal>,
 }
 
 /// What handles and the batch loop share.
@@ -121,6 +125,7 @@ impl<F: Format> Log<F> {
         }
         let state = State::open(&store, &record, &format, &signer, guard, &clock).await?;
         let (queue, receiver) = mpsc::channel(config.queue.max(1));
+        let (renewals, asked) = mpsc::channel(RENEWALS);
         let shared = Arc::new(Shared {
             tiles: Tiles::new(Arc::clone(&store), record.id),
             store,
@@ -132,8 +137,12 @@ impl<F: Format> Log<F> {
             refusal: OnceLock::new(),
             view: RwLock::new(Arc::clone(state.view())),
         });
-        tokio::spawn(Sequencer::new(Arc::clone(&shared), state, receiver).run());
-        Ok(Arc::new(Self { shared, queue }))
+        tokio::spawn(Sequencer::new(Arc::clone(&shared), state, receiver, asked).run());
+        Ok(Arc::new(Self {
+            shared,
+            queue,
+            renewals,
+        }))
     }
 
     /// The log, as it was when opened.
@@ -239,6 +248,29 @@ impl<F: Format> Log<F> {
             },
             signed: head.signed,
         }))
+    }
+
+    /// The newest committed head, at most `max_age_ms` old: an older one is signed again, with the
+    /// same size and root and the time of now, and committed like any other, so that every replica
+    /// gives the same answer and none an earlier time than another before it.
+    pub async fn recent_head(&self, max_age_ms: u64) -> Result<Arc<SignedHead>, HeadError> {
+        let head = self.head().await?;
+        let now_ms = self.shared.clock.now_ms();
+        if now_ms.saturating_sub(head.head.timestamp_ms) < max_age_ms {
+            return Ok(head);
+        }
+        if let Some(reason) = self.refusal() {
+            return Err(AppendError::Refused(reason).into());
+        }
+        let (answer, answered) = oneshot::channel();
+        let renewal = Renewal { max_age_ms, answer };
+        self.renewals
+            .try_send(renewal)
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => ended(),
+            })?;
+        Ok(answered.await.map_err(|_| ended())??)
     }
 
     /// Inclusion proof of leaf `index` in the tree of `size` leaves; `None` unless

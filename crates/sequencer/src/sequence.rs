@@ -9,6 +9,11 @@
 //! 3. Commit. *Crash: the entries are there or not; nobody was told either way.*
 //! 4. Write the guard, then answer. *Crash before the guard: the database is ahead of it, which is
 //!    allowed. After: as if all answers were lost on the way.*
+//!
+//! With a key that is far away the head is signed between two locks instead ([`ahead`]).
+
+mod ahead;
+mod renew;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -22,7 +27,7 @@ use crate::log::Shared;
 use crate::recent::Recent;
 use crate::state::{self, State, SyncError};
 use crate::view::{Tile, View};
-use crate::{AppendError, Format, TreeHead};
+use crate::{AppendError, Format, SignedHead, TreeHead};
 
 /// Bytes of entries after which a batch is closed: what one statement carries stays small.
 const BATCH_BYTES: usize = 16 << 20;
@@ -43,6 +48,12 @@ pub(crate) struct Waiting<F: Format> {
     pub(crate) answer: oneshot::Sender<Result<Placed, AppendError>>,
 }
 
+/// A request for a head that is not older than this.
+pub(crate) struct Renewal {
+    pub(crate) max_age_ms: u64,
+    pub(crate) answer: oneshot::Sender<Result<Arc<SignedHead>, AppendError>>,
+}
+
 /// Where a submission ended up, and a committed state that holds it.
 pub(crate) struct Placed {
     pub(crate) index: u64,
@@ -61,6 +72,12 @@ struct Assigned {
     answers: Vec<oneshot::Sender<Result<Placed, AppendError>>>,
 }
 
+/// A batch ready to be committed, and the state that it leads to.
+struct SignedBatch {
+    update: Arc<Update>,
+    view: Arc<View>,
+}
+
 /// How a commit ended.
 enum Outcome {
     /// The batch is durable.
@@ -74,6 +91,7 @@ pub(crate) struct Sequencer<F: Format> {
     state: State,
     recent: Recent,
     queue: mpsc::Receiver<Waiting<F>>,
+    renewals: mpsc::Receiver<Renewal>,
     /// Taken from the queue, but left over by a full batch.
     carry: VecDeque<Waiting<F>>,
     label: String,
@@ -84,6 +102,7 @@ impl<F: Format> Sequencer<F> {
         shared: Arc<Shared<F>>,
         state: State,
         queue: mpsc::Receiver<Waiting<F>>,
+        renewals: mpsc::Receiver<Renewal>,
     ) -> Self {
         let label = shared.record.id.0.to_string();
         Self {
@@ -91,6 +110,7 @@ impl<F: Format> Sequencer<F> {
             state,
             recent: Recent::new(),
             queue,
+            renewals,
             carry: VecDeque::new(),
             label,
         }
@@ -101,10 +121,22 @@ impl<F: Format> Sequencer<F> {
         let limit = self.shared.config.batch.max(1);
         let mut taken = Vec::new();
         loop {
+            if let Ok(renewal) = self.renewals.try_recv() {
+                self.renew(renewal).await;
+            }
             if self.carry.is_empty() {
                 // Idle: a lone entry starts a batch at once. Busy: whatever gathered meanwhile.
-                if self.queue.recv_many(&mut taken, limit).await == 0 {
-                    return;
+                tokio::select! {
+                    biased;
+                    count = self.queue.recv_many(&mut taken, limit) => {
+                        if count == 0 {
+                            return;
+                        }
+                    }
+                    Some(renewal) = self.renewals.recv() => {
+                        self.renew(renewal).await;
+                        continue;
+                    }
                 }
                 self.carry.extend(taken.drain(..));
             }
@@ -116,7 +148,11 @@ impl<F: Format> Sequencer<F> {
             metrics::gauge!("log_queue_entries", "log" => self.label.clone()).set(f64::from(
                 u32::try_from(self.queue.len()).unwrap_or(u32::MAX),
             ));
-            self.batch().await;
+            if self.shared.signer.is_remote() {
+                self.batch_signed_ahead().await;
+            } else {
+                self.batch().await;
+            }
         }
     }
 
@@ -139,13 +175,13 @@ impl<F: Format> Sequencer<F> {
         if entries.is_empty() {
             return;
         }
-        if let Err((error, assigned)) = self.append(batch, entries, assigned, timestamp_ms).await {
-            metrics::counter!("log_failed_entries_total", "log" => self.label.clone())
-                .increment(assigned.len() as u64);
-            for answer in assigned.into_iter().flat_map(|assigned| assigned.answers) {
-                // A caller that has gone needs no answer, here and below.
-                let _ = answer.send(Err(error.clone()));
-            }
+        let started = Instant::now();
+        let signed = match self.sign(entries, timestamp_ms).await {
+            Ok(signed) => signed,
+            Err(error) => return self.fail(assigned, &error),
+        };
+        if let Err((error, assigned)) = self.append(batch, signed, assigned, started).await {
+            self.fail(assigned, &error);
         }
     }
 
@@ -264,29 +300,30 @@ impl<F: Format> Sequencer<F> {
         }
     }
 
-    /// Signs, commits and answers.
-    async fn append(
+    /// Grows the tree by these entries and signs its head.
+    async fn sign(
         &mut self,
-        batch: Box<dyn Batch>,
         entries: Vec<NewEntry>,
-        assigned: Vec<Assigned>,
         timestamp_ms: u64,
-    ) -> Result<(), (AppendError, Vec<Assigned>)> {
-        let started = Instant::now();
+    ) -> Result<SignedBatch, AppendError> {
         let leaves = entries.iter().map(|entry| entry.leaf_hash);
-        let (edge, filled, mut tiles) = state::grow(self.state.view().edge.clone(), leaves);
+        let before = Arc::clone(self.state.view());
+        let (edge, filled, mut tiles) = state::grow(before.edge.clone(), leaves);
         let head = TreeHead {
             size: edge.size(),
             root: edge.root(),
             timestamp_ms,
         };
+        let started = Instant::now();
         let signed = match state::sign(&self.shared.format, &self.shared.signer, &head).await {
             Ok(signed) => signed,
             Err(error) => {
                 tracing::warn!(log = self.shared.record.id.0, %error, "a head was not signed");
-                return Err((AppendError::Unavailable(error.to_string()), assigned));
+                return Err(AppendError::Unavailable(error.to_string()));
             }
         };
+        metrics::histogram!("log_head_signature_seconds", "log" => self.label.clone())
+            .record(started.elapsed());
         let view_tiles: HashMap<_, _> = filled
             .iter()
             .map(|(id, tile)| (*id, Tile::from(tile.as_slice())))
@@ -297,9 +334,20 @@ impl<F: Format> Sequencer<F> {
             tiles,
             head: state::to_store(&signed),
         });
-        let before = &self.state.view().edge;
-        let view = Arc::new(View::grown(before, signed, edge, view_tiles));
+        let view = Arc::new(View::grown(&before.edge, signed, edge, view_tiles));
+        Ok(SignedBatch { update, view })
+    }
 
+    /// Commits and answers.
+    async fn append(
+        &mut self,
+        batch: Box<dyn Batch>,
+        signed: SignedBatch,
+        assigned: Vec<Assigned>,
+        started: Instant,
+    ) -> Result<(), (AppendError, Vec<Assigned>)> {
+        let SignedBatch { update, view } = signed;
+        let timestamp_ms = update.head.timestamp_ms;
         match self.commit(batch, &update, &assigned).await {
             Ok(Outcome::Committed) => {
                 if let Err(error) = self
@@ -311,7 +359,7 @@ impl<F: Format> Sequencer<F> {
                 }
                 self.shared.tiles.remember(&view.filled).await;
                 self.shared.publish(Arc::clone(&view));
-                self.meter(assigned.len(), started);
+                self.meter(assigned.len(), view.head().size, started);
                 for assigned in assigned {
                     self.recent.insert(known_at(&assigned, timestamp_ms));
                     answer(assigned, timestamp_ms, &view);
@@ -368,7 +416,11 @@ impl<F: Format> Sequencer<F> {
             if *batch.head() != base {
                 return self.find(batch.as_mut(), assigned).await;
             }
-            if started.elapsed() > RESOLVE_FOR || batch.state() == LogState::Frozen {
+            if batch.state() == LogState::Frozen {
+                // Nothing was written, and nothing will be.
+                return Err(AppendError::Frozen);
+            }
+            if started.elapsed() > RESOLVE_FOR {
                 return Err(unavailable(&error));
             }
             // It did not happen, and the lock is held again: the same bytes, the same signature.
@@ -436,13 +488,23 @@ impl<F: Format> Sequencer<F> {
         Err((error, lost))
     }
 
+    fn fail(&self, assigned: Vec<Assigned>, error: &AppendError) {
+        metrics::counter!("log_failed_entries_total", "log" => self.label.clone())
+            .increment(assigned.len() as u64);
+        for answer in assigned.into_iter().flat_map(|assigned| assigned.answers) {
+            // A caller that has gone needs no answer, here and below.
+            let _ = answer.send(Err(error.clone()));
+        }
+    }
+
     fn fail_all(&mut self, error: &AppendError) {
         for waiting in self.carry.drain(..) {
             let _ = waiting.answer.send(Err(error.clone()));
         }
     }
 
-    fn meter(&self, entries: usize, started: Instant) {
+    fn meter(&self, entries: usize, size: u64, started: Instant) {
+        metrics::gauge!("log_size_entries", "log" => self.label.clone()).set(size as f64);
         metrics::histogram!("log_batch_entries", "log" => self.label.clone())
             .record(f64::from(u32::try_from(entries).unwrap_or(u32::MAX)));
         metrics::histogram!("log_commit_seconds", "log" => self.label.clone())

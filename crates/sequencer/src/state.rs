@@ -13,7 +13,7 @@ use crate::guard::Mark;
 use crate::view::{View, extends, load_edge};
 use crate::{Format, Guard, OpenError, SignedHead, TreeHead};
 
-/// How long a key may take to sign while the log's lock is held.
+/// How long a key may take to sign; the log's lock may be held meanwhile.
 const SIGN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How far the newest entry's time may lie ahead of the clock before it is worth a warning, in ms.
@@ -210,8 +210,8 @@ pub(crate) fn time(clock: &SharedClock, record: &LogRecord, head: &Head) -> u64 
     now.max(head.timestamp_ms)
 }
 
-/// Signs a head. Never for a size that has a signed head already: callers sign only what has new
-/// entries, or an empty log's first.
+/// Signs a head. Callers sign what has new entries, an empty log's first head, or what is committed
+/// already with a later time: never another root for a size that has one.
 pub(crate) async fn sign<F: Format>(
     format: &F,
     signer: &SharedSigner,

@@ -7,14 +7,18 @@ use crypto::KeyKind;
 use keys::SharedSigner;
 use logstore::{Entry, LogRecord, SharedStore};
 use pki::sct::SignedCertificateTimestamp;
-use sequencer::{Guard, Log, LogConfig, SignedHead};
+use sequencer::{AppendError, Guard, HeadError, Log, LogConfig, SignedHead};
 use tlog::Hash;
 
 use super::chain::{Judge, Policy, RejectedChain};
 use super::error::Error;
 use super::format::Rfc6962;
-use super::sth::Refreshed;
 
+/// The log has a head no older than this (RFC 6962 section 3); customarily a day.
+const MAX_MERGE_DELAY_MS: u64 = 24 * 60 * 60 * 1000;
+/// Age at which a head without new entries is signed again: early enough for a key that is away for
+/// some hours.
+const RENEW_MS: u64 = MAX_MERGE_DELAY_MS / 2;
 /// Most entries in one answer.
 const MAX_ENTRIES: u64 = 1000;
 /// Entries that are read at once.
@@ -71,7 +75,6 @@ pub struct CtLog {
     store: SharedStore,
     clock: SharedClock,
     judge: Judge,
-    refreshed: Refreshed,
     log_id: [u8; 32],
 }
 
@@ -114,7 +117,6 @@ impl CtLog {
             store,
             clock,
             judge,
-            refreshed: Refreshed::default(),
             log_id,
         }))
     }
@@ -171,13 +173,20 @@ impl CtLog {
 
     /// The newest signed tree head.
     pub async fn sth(&self) -> Result<Arc<SignedHead>, Error> {
+        let error = match self.log.recent_head(RENEW_MS).await {
+            Ok(head) => return Ok(head),
+            Err(HeadError::Store(error)) => return Err(error.into()),
+            Err(HeadError::Renew(error)) => error,
+        };
+        // The promise is about the delay; until then an older head will do. A log that has stopped
+        // itself signs no other.
         let head = self.log.head().await?;
-        if self.log.refusal().is_some() {
+        let age_ms = self.clock.now_ms().saturating_sub(head.head.timestamp_ms);
+        if age_ms < MAX_MERGE_DELAY_MS || matches!(error, AppendError::Refused(_)) {
+            tracing::warn!(log = self.record().id.0, %error, "the head was not signed again");
             return Ok(head);
         }
-        self.refreshed
-            .fresh(head, self.clock.now_ms(), self.log.signer())
-            .await
+        Err(error.into())
     }
 
     /// Proof that the tree of `first` leaves is a prefix of that of `second`.

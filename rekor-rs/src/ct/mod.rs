@@ -17,7 +17,6 @@ mod chain;
 mod error;
 mod format;
 mod log;
-mod sth;
 
 pub use api::router;
 pub use chain::{Policy, RejectedChain, Submission};

@@ -81,6 +81,10 @@ impl Signer for Pkcs11Signer {
         self.pinned.public_key()
     }
 
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         let answer = self.pool.sign(self.pinned.input(message))?;
         match tokio::time::timeout(TIMEOUT, answer).await {

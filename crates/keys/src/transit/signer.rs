@@ -164,6 +164,10 @@ impl Signer for TransitSigner {
         self.pinned.public_key()
     }
 
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         let input = self.pinned.input(message);
         let signature = self.signature(&input).await?;

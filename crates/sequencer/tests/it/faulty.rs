@@ -63,6 +63,13 @@ impl Faulty {
             .extend(faults.into_iter().map(Some));
     }
 
+    /// What happens to the commit of a batch, after some whose commits are left alone.
+    pub(crate) fn plan_after(&self, others: usize, fault: Fault) {
+        let mut commits = self.commits.lock().unwrap();
+        commits.extend(std::iter::repeat_n(None, others));
+        commits.push_back(Some(fault));
+    }
+
     /// How many of the next beginnings fail.
     pub(crate) fn fail_begins(&self, count: u32) {
         *self.begins.lock().unwrap() = count;

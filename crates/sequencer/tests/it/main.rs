@@ -7,10 +7,12 @@
     clippy::indexing_slicing
 )]
 
+mod ahead;
 mod append;
 mod crash;
 mod faults;
 mod faulty;
+mod renewal;
 mod replicas;
 mod rollback;
 mod support;

@@ -129,6 +129,42 @@ async fn replicas_under_load_never_fork() {
     }
 }
 
+/// Stricter isolation would make the loser of a race for the lock fail instead of wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_database_that_defaults_to_serializable_changes_nothing() {
+    let place = Place::postgres().await;
+    let name = place.database.as_ref().unwrap().name();
+    let server = testing::server().await;
+    server
+        .execute(format!(
+            "ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'"
+        ))
+        .await;
+    let setup = Arc::new(Setup::new());
+    let mut logs = Vec::new();
+    for replica in 0..2 {
+        let store = place.store().await;
+        setup.create(&store).await;
+        let guard = place.path(&format!("guard {replica}"));
+        let log = setup.open(&store, &guard).await.unwrap();
+        logs.push((store, log));
+    }
+    let mut tasks = Vec::new();
+    for client in 0..16_u32 {
+        let log = Arc::clone(&logs[client as usize % 2].1);
+        tasks.push(tokio::spawn(async move {
+            for number in 0..20_u32 {
+                let body = [client.to_be_bytes(), number.to_be_bytes()].concat();
+                log.append(body).await.unwrap();
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(check_whole(&logs[0].0).await.len(), 16 * 20);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn cut_connections_lose_and_repeat_nothing() {
     let place = Place::postgres().await;
