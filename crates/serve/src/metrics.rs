@@ -17,6 +17,15 @@ const SECONDS: [f64; 14] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0,
 ];
 
+/// Upper bounds of the buckets of histograms that are in nanoseconds, as the public Rekor has them:
+/// ten from a millisecond to four seconds, each 2.5 times the one before.
+const NANOSECONDS: [f64; 10] = [
+    1.00e6, 2.51e6, 6.32e6, 15.9e6, 39.9e6, 100e6, 252e6, 633e6, 1.59e9, 4.00e9,
+];
+
+/// Histograms in nanoseconds.
+const IN_NANOSECONDS: [&str; 2] = ["rekor_latency_by_api", "rekor_api_latency"];
+
 /// How often samples are folded into buckets when nobody scrapes.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -28,8 +37,15 @@ static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 /// already, that one stays and [`router`] answers 404.
 pub fn install() {
     RECORDER.get_or_init(|| {
-        let builder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+        let builder = IN_NANOSECONDS
+            .iter()
+            .try_fold(PrometheusBuilder::new(), |builder, name| {
+                let matcher = Matcher::Full((*name).to_owned());
+                builder.set_buckets_for_metric(matcher, &NANOSECONDS)
+            })
+            .and_then(|builder| {
+                builder.set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+            })
             // Histograms whose names are those of other implementations.
             .and_then(|builder| {
                 builder.set_buckets_for_metric(Matcher::Suffix("_latency".to_owned()), &SECONDS)

@@ -5,6 +5,7 @@
 
 mod body;
 mod headers;
+mod metrics;
 mod negotiation;
 mod parameters;
 mod v1;
@@ -12,6 +13,7 @@ mod work;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -49,6 +51,7 @@ impl Rekor {
         clock: SharedClock,
         config: &Config,
     ) -> Self {
+        metrics::describe();
         Self {
             shards,
             store,
@@ -104,7 +107,7 @@ pub(crate) fn router(rekor: Arc<Rekor>) -> Router {
         .route("/ping", any(ping));
     for (path, resource) in resources {
         let handler = any(move |State(rekor): State<Arc<Rekor>>, request: Request| {
-            serve(rekor, resource, request)
+            serve(rekor, path, resource, request)
         });
         router = router
             .route(path, handler.clone())
@@ -113,16 +116,23 @@ pub(crate) fn router(rekor: Arc<Rekor>) -> Router {
     router.fallback(not_found).with_state(rekor)
 }
 
-async fn serve(rekor: Arc<Rekor>, resource: Resource, request: Request) -> Response {
+async fn serve(
+    rekor: Arc<Rekor>,
+    path: &'static str,
+    resource: Resource,
+    request: Request,
+) -> Response {
+    let started = Instant::now();
     if let Some(preflight) = headers::preflight(&request) {
         return preflight;
     }
-    let get = request.method() == Method::GET;
+    let method = request.method().clone();
     let cross_origin = request.headers().contains_key(http::header::ORIGIN);
     let mut response = dispatch(&rekor, resource, request)
         .await
         .unwrap_or_else(IntoResponse::into_response);
-    headers::add(response.headers_mut(), get, cross_origin);
+    headers::add(response.headers_mut(), method == Method::GET, cross_origin);
+    metrics::request(path, &method, response.status(), started.elapsed());
     response
 }
 

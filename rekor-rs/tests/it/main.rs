@@ -17,6 +17,7 @@ mod http_conventions;
 mod intoto;
 mod kinds;
 mod log;
+mod metrics;
 mod reads;
 mod rotation;
 mod search;

@@ -1,5 +1,7 @@
 //! `/api/v1/log/entries`.
 
+use std::time::Instant;
+
 use axum::extract::Request;
 use axum::response::Response;
 use http::header::{ETAG, LOCATION};
@@ -8,7 +10,7 @@ use tlog::Hash;
 use wire::rekor::{EntryIdError, EntryRef};
 
 use super::super::parameters::Parameters;
-use super::super::{Rekor, json};
+use super::super::{Rekor, json, metrics};
 use super::{entry_limits, read_body};
 use crate::entry::Purpose;
 use crate::error::{RequestError, entry_location};
@@ -26,11 +28,14 @@ pub(in super::super) async fn create(
         .verify(&held.bytes, Purpose::Insert, entry_limits(rekor))
         .await?;
     let kind = verified.kind;
-    let proven = match rekor.shards.append(verified).await? {
+    let started = Instant::now();
+    let appended = rekor.shards.append(verified).await;
+    let is_new = matches!(appended, Ok(Outcome::Created(_)));
+    metrics::append(kind, is_new, appended.is_ok(), started.elapsed());
+    let proven = match appended? {
         Outcome::Created(proven) => proven,
         Outcome::Exists(id) => return Err(RequestError::Exists(id)),
     };
-    metrics::counter!("rekor_new_entries", "kind" => kind).increment(1);
     let mut response = print(StatusCode::CREATED, &proven);
     // Clients use the tag, without quotes, as the key into the body.
     let value =
