@@ -14,6 +14,7 @@
 
 mod batch;
 mod error;
+mod pool;
 mod read;
 mod schema;
 mod session;
@@ -52,8 +53,11 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     /// Connects to `postgres://…`, checks that the server keeps its promises, and brings the
-    /// schema up to date. Keeps at most `max_connections`, at least 2: one for batches.
+    /// schema up to date. Keeps at most `max_connections`, unless the URL says another number
+    /// (`?pool_max_conns=N`), and at least 2: one for batches.
     pub async fn connect(url: &str, max_connections: u32) -> Result<Self, StoreError> {
+        let (url, given) = pool::take_size(url)?;
+        let max_connections = given.unwrap_or(max_connections);
         let options: PgConnectOptions = url.parse().map_err(|error| {
             let reason = error::text(&error);
             StoreError::Address(format!("not a PostgreSQL URL: {reason}"))

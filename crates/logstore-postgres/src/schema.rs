@@ -5,11 +5,18 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{PgConnection, SqlSafeStr as _};
 
 /// Every migration ever released, in order; a released one never changes.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
-    1,
-    "log store",
-    include_str!("../../../migrations/postgres/0001_log_store.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (
+        1,
+        "log store",
+        include_str!("../../../migrations/postgres/0001_log_store.sql"),
+    ),
+    (
+        4,
+        "vacuum",
+        include_str!("../../../migrations/postgres/0004_vacuum.sql"),
+    ),
+];
 
 /// Brings the schema up to date, under an advisory lock, so that several replicas may start at
 /// once. Refuses a database that a newer version wrote.
