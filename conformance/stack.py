@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -123,6 +124,11 @@ class Postgres:
     """A PostgreSQL server of the tests' own, on loopback; its programs from $PG_BIN, PATH or Debian."""
 
     def __init__(self, folder: Path):
+        self._place(folder)
+        self._run("initdb", "--pgdata", self.data, "--username", "sigkeep", "--auth", "trust", "--no-sync")
+        self.start()
+
+    def _place(self, folder: Path) -> None:
         self.folder = folder
         self.data = folder / "data"
         self.port = free_port()
@@ -134,8 +140,6 @@ class Postgres:
             for parent in folder.parents:
                 if parent.owner() == "root" and parent != Path("/") and not parent.stat().st_mode & 0o001:
                     parent.chmod(parent.stat().st_mode | 0o011)
-        self._run("initdb", "--pgdata", self.data, "--username", "sigkeep", "--auth", "trust", "--no-sync")
-        self.start()
 
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200"
@@ -153,6 +157,24 @@ class Postgres:
         self._run("createdb", "-h", "127.0.0.1", "-p", self.port, "-U", "sigkeep", name)
         return f"postgres://sigkeep@127.0.0.1:{self.port}/{name}"
 
+    def query(self, database: str, sql: str) -> str:
+        """What psql answers."""
+        command = [postgres_program("psql"), "-h", "127.0.0.1", "-p", self.port, "-U", "sigkeep", "-d", database, "-Atc", sql]
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def wait_for_standby(self, synchronous: bool) -> None:
+        """Commits wait for the standby from here on, if it is to be synchronous."""
+        if synchronous:
+            self.query("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'")
+            self.query("postgres", "SELECT pg_reload_conf()")
+        wanted = "sync" if synchronous else "async"
+        deadline = time.monotonic() + 30
+        while self.query("postgres", "SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'") != wanted:
+            assert time.monotonic() < deadline, (self.folder / "log").read_text()[-2000:]
+            time.sleep(0.05)
+
     def _run(self, program: str, *arguments) -> None:
         command = [postgres_program(program), *map(str, arguments)]
         if self.account:
@@ -161,6 +183,76 @@ class Postgres:
         with (self.folder / "commands.log").open("ab") as log:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=60, cwd="/")
         assert done.returncode == 0, f"{program} failed: {(self.folder / 'commands.log').read_text()[-2000:]}"
+
+
+class Standby(Postgres):
+    """A copy of a running server that follows it by streaming replication."""
+
+    def __init__(self, folder: Path, primary: Postgres):
+        self._place(folder)
+        connection = f"host=127.0.0.1 port={primary.port} user=sigkeep"
+        self._run("pg_basebackup", "-D", self.data, "-d", connection, "-R", "-X", "stream", "-c", "fast", "--no-sync")
+        # What the primary was told since it started is its own.
+        (self.data / "postgresql.auto.conf").open("a").write("synchronous_standby_names = ''\n")
+        self.start()
+
+    def promote(self) -> None:
+        self._run("pg_ctl", "-D", self.data, "-w", "promote")
+
+
+class Address:
+    """An address that stays the same while the server behind it changes, as a virtual IP does."""
+
+    def __init__(self, port: int):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.target = port
+        self.open: set[socket.socket] = set()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def point_to(self, port: int) -> None:
+        """Connections to the server before are cut."""
+        self.target = port
+        for one in list(self.open):
+            shut(one)
+
+    def close(self) -> None:
+        self.listener.close()
+        self.point_to(0)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target), timeout=5)
+            except OSError:
+                client.close()
+                continue
+            server.settimeout(None)
+            self.open |= {client, server}
+            for source, sink in ((client, server), (server, client)):
+                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+        except OSError:
+            pass
+        shut(source)
+        shut(sink)
+        self.open -= {source, sink}
+
+
+def shut(one: socket.socket) -> None:
+    try:
+        one.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # the other end was first
 
 
 def postgres_program(name: str) -> str:

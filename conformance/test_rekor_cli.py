@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from clients import Client
+from clients import Client, run
+from replicas import Cluster
 from stack import CLIENTS
 
 
@@ -60,6 +61,63 @@ def test_rekor_cli_checks_consistency_as_the_log_grows(rekor_cli, signed):
     second = log_info(rekor_cli)
     assert sizes(second) > sizes(first)
     rekor_cli("logproof", "--last-size", str(sizes(second))).accepted()
+
+
+def test_rekor_cli_follows_the_log_over_restarts_and_a_rotation(tmp_path, postgres):
+    """Its own state file, kept in its home, proves each checkpoint against the one before."""
+    cluster = Cluster(tmp_path, postgres.create_database("rekor_cli"), replicas=1).start()
+    (replica,) = cluster.replicas
+    home = tmp_path / "home"
+    home.mkdir()
+    subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", tmp_path / "key"], check=True)
+    subprocess.run(["openssl", "ec", "-in", tmp_path / "key", "-pubout", "-out", tmp_path / "pub"], check=True, capture_output=True)
+
+    def rekor_cli(command, *arguments):
+        line = [CLIENTS / "bin/rekor-cli", command, "--rekor_server", replica.url, "--format", "json", *arguments]
+        return run(line, home)
+
+    def entry(number):
+        artifact, signature = tmp_path / f"artifact-{number}", tmp_path / f"signature-{number}"
+        artifact.write_text(f"artifact {number}\n")
+        subprocess.run(["openssl", "dgst", "-sha256", "-sign", tmp_path / "key", "-out", signature, artifact], check=True)
+        what = ["--type", "hashedrekord", "--artifact", artifact, "--signature", signature]
+        return [*what, "--pki-format", "x509", "--public-key", tmp_path / "pub"]
+
+    def upload(number):
+        return json.loads(rekor_cli("upload", *entry(number)).accepted().output)["Location"].rsplit("/", 1)[1]
+
+    def restart():
+        replica.kill()
+        replica.start()
+
+    old = [upload(number) for number in range(3)]
+    assert sizes(log_info(rekor_cli)) == 3
+    state = home / ".rekor/state.json"
+    remembered = state.read_text()
+    upload(3)
+    restart()
+    assert sizes(log_info(rekor_cli)) == 4
+    assert state.read_text() != remembered, "the client did not keep its state"
+    rekor_cli("logproof", "--last-size", "4").accepted()
+
+    rotated = cluster.log("rotate")
+    first, second = rotated["frozen"]["id"], rotated["active"]["id"]
+    for _ in range(2):
+        info = log_info(rekor_cli)
+        assert (info["TreeID"], info["ActiveTreeSize"], info["TotalTreeSize"]) == (second, 1, 5)
+        assert [(shard["TreeID"], shard["TreeSize"]) for shard in info["InactiveShards"]] == [(first, 4)]
+        restart()
+    new = upload(0)
+    assert new[16:] == old[0][16:] and new[:16] != old[0][:16]
+    assert sizes(log_info(rekor_cli)) == 2
+    rekor_cli("logproof", "--last-size", "2").accepted()
+    rekor_cli("logproof", "--first-size", "2", "--last-size", "4", "--tree-id", first).accepted()
+    for number in (1, 0):
+        rekor_cli("verify", *entry(number)).accepted()
+    for index, entry_id in [(0, old[0]), (2, old[2]), (5, new)]:
+        got = json.loads(rekor_cli("get", "--log-index", str(index)).accepted().output)
+        assert (got["LogIndex"], got["UUID"][-64:]) == (index, entry_id[-64:])
+    cluster.stop()
 
 
 def log_info(rekor_cli):

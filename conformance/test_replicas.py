@@ -1,72 +1,22 @@
 """Several processes sequence one log on one PostgreSQL: they never sign two roots for one size."""
 
 import http.client
-import subprocess
 import threading
 import time
 
 import pytest
 
 from rekor import Proposals, Rekor, check_consistency, check_entry, verified_checkpoint
-from stack import free_port, sigkeep_binary
+from replicas import Cluster
 
-TREE_ID = 4242424242
 SECONDS = 6
-
-
-class Replica:
-    """A `sigkeep rekor serve` of its own port and guard directory, sharing key and database."""
-
-    def __init__(self, folder, number: int, database: str, key):
-        self.url = f"http://localhost:{free_port()}"
-        self.folder = folder / f"replica-{number}"
-        self.folder.mkdir()
-        self.config = self.folder / "rekor.yaml"
-        self.config.write_text(
-            f"""
-hostname: localhost
-logs: [{{kind: rekor-v1, id: {TREE_ID}, key: "file:{key}"}}]
-guard-dir: {self.folder}/guards
-server: {{listen: "127.0.0.1:{self.url.rsplit(":", 1)[1]}", database: "{database}"}}
-"""
-        )
-        self.process = None
-
-    def start(self) -> "Replica":
-        log = (self.folder / "log").open("ab")
-        command = [str(sigkeep_binary()), "rekor", "serve", "--config", str(self.config)]
-        self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 20
-        while True:
-            assert self.process.poll() is None, (self.folder / "log").read_text()
-            try:
-                if Rekor(self.url).call("GET", "/api/v1/log")[0] == 200:
-                    return self
-            except (OSError, http.client.HTTPException):
-                assert time.monotonic() < deadline, (self.folder / "log").read_text()
-                time.sleep(0.05)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> None:
-        self.process.terminate()
-        assert self.process.wait(30) == 0
 
 
 @pytest.fixture
 def replicas(tmp_path, postgres):
-    key = tmp_path / "key.pem"
-    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key], check=True)
-    key.chmod(0o600)
-    database = postgres.create_database("replicas")
-    made = [Replica(tmp_path, number, database, key) for number in range(2)]
-    command = [str(sigkeep_binary()), "rekor", "log", "create", "--config", str(made[0].config), "--kind", "rekor-v1"]
-    subprocess.run([*command, "--key", f"file:{key}", "--id", str(TREE_ID)], check=True, capture_output=True)
-    yield [replica.start() for replica in made]
-    for replica in made:
-        replica.stop()
+    cluster = Cluster(tmp_path, postgres.create_database("replicas")).start()
+    yield cluster.replicas
+    cluster.stop()
 
 
 def test_two_processes_on_one_database_never_sign_two_roots_for_one_size(replicas):

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clock::SharedClock;
 use keys::{Algorithm, FileSigner, SharedSigner, SignError, Signer as _};
-use logstore::{LogRecord, LogState, SharedStore};
+use logstore::{LogRecord, LogState, SharedStore, StoreError};
 
 use crate::config::{Config, Kind};
 use crate::entry::{self, Purpose, Submission, Verified};
@@ -139,9 +139,18 @@ impl Rotation {
         let first = sequencer::first_batch(&format, &self.signer, first, now_ms)
             .await
             .map_err(sign)?;
-        store
-            .rotate(self.from.id, &self.to, Arc::new(first))
-            .await?;
+        match store.rotate(self.from.id, &self.to, Arc::new(first)).await {
+            Ok(()) => {}
+            Err(unknown @ StoreError::Unknown(_)) => {
+                // Waits for the lock, and so until the transaction can no longer take effect.
+                drop(store.begin(self.from.id).await?);
+                let records = store.logs().await?;
+                if !records.iter().any(|record| record.id == self.to.id) {
+                    return Err(unknown.into());
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
         Ok(Rotated {
             frozen_size: store.head(self.from.id).await?.size,
             size: store.head(self.to.id).await?.size,
