@@ -12,6 +12,8 @@ import http.client
 import json
 import os
 import re
+import threading
+import time
 import urllib.parse
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -155,3 +157,17 @@ class Proposals:
                 "signature": {"content": base64.b64encode(signature).decode(), "publicKey": {"content": self.pem}},
             },
         }
+
+
+def keep_posting(url: str, stop: threading.Event, use) -> None:
+    """Posts distinct entries until told to stop, over servers that die; `use` gets connection, status and answer."""
+    proposals, rekor = Proposals(), None
+    while not stop.is_set():
+        try:
+            rekor = rekor or Rekor(url)
+            status, answer = rekor.call("POST", "/api/v1/log/entries", proposals.next())
+        except (OSError, http.client.HTTPException):
+            rekor = None
+            time.sleep(0.05)
+            continue
+        use(rekor, status, answer)

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from auditor import Auditor
-from rekor import Proposals, Rekor
+from rekor import Rekor, keep_posting
 from replicas import Cluster
 
 SECONDS = float(os.environ.get("AUDIT_SECONDS", "12"))
@@ -43,23 +43,13 @@ def test_an_auditor_proves_every_checkpoint_and_every_acknowledged_entry(cluster
         thread.start()
         return thread
 
-    def write(url: str):
-        proposals, rekor = Proposals(), None
-        while not stop.is_set():
+    def remember(_, status, answer):
+        assert status in (201, 503), (status, answer)
+        while status == 201 and not stop.is_set():
             try:
-                rekor = rekor or Rekor(url)
-                status, answer = rekor.call("POST", "/api/v1/log/entries", proposals.next())
-            except (OSError, http.client.HTTPException):
-                rekor = None
-                time.sleep(0.05)
-                continue
-            assert status in (201, 503), (status, answer)
-            while status == 201 and not stop.is_set():
-                try:
-                    acknowledged.put(answer, timeout=0.2)
-                    break
-                except queue.Full:
-                    pass
+                return acknowledged.put(answer, timeout=0.2)
+            except queue.Full:
+                pass
 
     def ask(work):
         """Asks one replica after the other until one is alive."""
@@ -86,7 +76,7 @@ def test_an_auditor_proves_every_checkpoint_and_every_acknowledged_entry(cluster
             (entry_id,) = answer
             assert indices.setdefault(index, entry_id) == entry_id, f"two entries have the number {index}"
 
-    threads = [guarded(lambda url=replica.url: write(url)) for replica in cluster.replicas for _ in range(2)]
+    threads = [guarded(lambda url=replica.url: keep_posting(url, stop, remember)) for replica in cluster.replicas for _ in range(2)]
     threads.append(guarded(audit))
     rotated = None
     for number in range(KILLS):

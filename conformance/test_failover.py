@@ -1,6 +1,5 @@
 """The database fails over to a standby: in step, nothing is lost; behind, nothing is signed."""
 
-import http.client
 import json
 import threading
 import time
@@ -10,7 +9,7 @@ import urllib.request
 import pytest
 
 from auditor import Auditor
-from rekor import Proposals, Rekor
+from rekor import Proposals, Rekor, keep_posting
 from replicas import Cluster
 from stack import Address, Postgres, Standby
 
@@ -55,21 +54,16 @@ def test_a_synchronous_standby_takes_over_and_nothing_is_lost(primary, standby, 
     failures: list[BaseException] = []
     stop = threading.Event()
 
+    def remember(_, status, answer):
+        if status == 201:
+            acknowledged.append(answer)
+        else:
+            assert status in (500, 503), (status, answer)
+            time.sleep(0.05)
+
     def write(url: str):
-        proposals, rekor = Proposals(), None
         try:
-            while not stop.is_set():
-                try:
-                    rekor = rekor or Rekor(url)
-                    status, answer = rekor.call("POST", "/api/v1/log/entries", proposals.next())
-                except (OSError, http.client.HTTPException):
-                    rekor = None
-                    continue
-                if status == 201:
-                    acknowledged.append(answer)
-                else:
-                    assert status in (500, 503), (status, answer)
-                    time.sleep(0.05)
+            keep_posting(url, stop, remember)
         except BaseException as error:  # noqa: BLE001: re-raised by the test
             failures.append(error)
 

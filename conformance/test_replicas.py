@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from rekor import Proposals, Rekor, check_consistency, check_entry, verified_checkpoint
+from rekor import Rekor, check_consistency, check_entry, keep_posting, verified_checkpoint
 from replicas import Cluster
 
 SECONDS = 6
@@ -32,31 +32,24 @@ def test_two_processes_on_one_database_never_sign_two_roots_for_one_size(replica
         with lock:
             assert roots.setdefault(size, root) == root, f"two roots were signed for size {size}"
 
+    def examine(rekor: Rekor, status: int, answer: dict) -> None:
+        assert status in (201, 503), (status, answer)
+        if status == 201:
+            check_entry(answer, key)
+            ((entry_id, entry),) = answer.items()
+            see(*verified_checkpoint(entry["verification"]["inclusionProof"]["checkpoint"], key))
+            with lock:
+                acknowledged.append(answer)
+        try:
+            see(*rekor.checkpoint())
+        except (OSError, http.client.HTTPException):
+            pass  # it was killed; the next post finds out
+
     def write(url: str) -> None:
-        proposals = Proposals()
-        connection = None
-        while not stop.is_set():
-            try:
-                connection = connection or Rekor(url)
-                status, answer = connection.call("POST", "/api/v1/log/entries", proposals.next())
-            except (OSError, http.client.HTTPException):
-                connection = None
-                time.sleep(0.05)
-                continue
-            try:
-                assert status in (201, 503), (status, answer)
-                if status == 201:
-                    check_entry(answer, key)
-                    ((entry_id, entry),) = answer.items()
-                    see(*verified_checkpoint(entry["verification"]["inclusionProof"]["checkpoint"], key))
-                    with lock:
-                        acknowledged.append(answer)
-                see(*connection.checkpoint())
-            except (OSError, http.client.HTTPException):
-                connection = None
-            except BaseException as error:  # noqa: BLE001: re-raised by the test
-                failures.append(error)
-                return
+        try:
+            keep_posting(url, stop, examine)
+        except BaseException as error:  # noqa: BLE001: re-raised by the test
+            failures.append(error)
 
     writers = [threading.Thread(target=write, args=(replica.url,)) for replica in replicas for _ in range(3)]
     for writer in writers:

@@ -113,6 +113,8 @@ struct Look {
     next: VecDeque<Configured>,
     /// When the last look began, and what was wrong with the store then.
     last: Option<(Instant, Result<(), String>)>,
+    /// When the configuration was last read again.
+    read: Option<Instant>,
 }
 
 impl Shards {
@@ -151,6 +153,7 @@ impl Shards {
             look: tokio::sync::Mutex::new(Look {
                 next: next.into(),
                 last: None,
+                read: None,
             }),
             behind: Mutex::default(),
         });
@@ -289,11 +292,19 @@ impl Shards {
         if found.is_none()
             && let Some(waiting) = waiting
         {
-            match self.read_again(list).await {
-                Ok(next) => look.next = next.into(),
-                Err(error) => tracing::warn!(%error, "the configuration cannot be read again"),
+            // Opening a key may take long; a flood of writes must not make that of each of them.
+            if look.read.is_none_or(|read| read.elapsed() >= LOOK_EVERY) {
+                look.read = Some(Instant::now());
+                match self.read_again().await {
+                    Ok(read) => {
+                        // Instead of what an earlier reading found.
+                        look.next.retain(|next| self.was_configured(&next.log));
+                        look.next.extend(read);
+                    }
+                    Err(error) => tracing::warn!(%error, "the configuration cannot be read again"),
+                }
+                found = of_next(look);
             }
-            found = of_next(look);
             if found.is_none() {
                 self.falls_behind(format!(
                     "the log was rotated to shard {}, and the next shard in the configuration \
@@ -305,29 +316,26 @@ impl Shards {
         Some((look.next.front()?.clone(), found?))
     }
 
-    /// The shards of the configuration file that come after all that are known.
-    async fn read_again(&self, list: &ShardList) -> Result<Vec<Configured>, Error> {
+    /// The shards that the configuration file names and did not when the service started.
+    async fn read_again(&self) -> Result<Vec<Configured>, Error> {
         let Some(path) = &self.config.source else {
             return Ok(Vec::new());
         };
         let config = Config::load(path)?;
         let mut next = Vec::new();
         for (place, log) in config.logs.iter().enumerate() {
-            if log.kind != Kind::RekorV1 {
-                continue;
-            }
-            let signer = open_key(&config, log, place).await?;
-            let key = signer.public_key().spki_der();
-            let is_known = list.iter().any(|shard| {
-                let record = shard.record();
-                record.public_key == key && log.id.is_none_or(|id| id == record.id.0)
-            });
-            if !is_known {
+            if log.kind == Kind::RekorV1 && !self.was_configured(log) {
+                let signer = open_key(&config, log, place).await?;
                 let log = log.clone();
                 next.push(Configured { log, signer });
             }
         }
         Ok(next)
+    }
+
+    /// Whether the configuration named this log when the service started.
+    fn was_configured(&self, log: &LogConfig) -> bool {
+        self.config.logs.iter().any(|old| old.key == log.key)
     }
 
     fn keeps_up(&self) {

@@ -186,6 +186,12 @@ on_every_store! {
         assert_eq!(late.get("/api/v1/log/entries?logIndex=1").await.status(), 404);
 
         write(TWO);
+        for _ in 0..200 {
+            if late.get("/readyz").await.status() == 200 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         let (_, entry) = late.create(&unique_hashedrekord()).await;
         assert_eq!(entry["logIndex"], 2);
         assert_eq!(late.get("/readyz").await.status(), 200);

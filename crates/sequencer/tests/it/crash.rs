@@ -17,7 +17,7 @@ use logstore::SharedStore;
 use logstore_postgres::PostgresStore;
 use tlog::{Hash, leaf_hash};
 
-use crate::support::{LOG, Place, Setup, check_whole};
+use crate::support::{LOG, Place, Setup, check_whole, open_sqlite};
 
 /// Kills a store; two kinds of store make 50.
 const ROUNDS: u32 = 25;
@@ -69,10 +69,7 @@ fn setup(directory: &Path) -> Setup {
 async fn append_for_ever(directory: &Path) {
     let store: SharedStore = match std::env::var(CHILD_DATABASE) {
         Ok(url) => Arc::new(PostgresStore::connect(&url, 4).await.unwrap()),
-        Err(_) => {
-            let path = directory.join("log.db");
-            Arc::new(logstore_sqlite::SqliteStore::open(&path).await.unwrap())
-        }
+        Err(_) => open_sqlite(&directory.join("log.db")).await,
     };
     let log = setup(directory)
         .open(&store, &directory.join("guard"))

@@ -95,13 +95,7 @@ impl Place {
         if let Some(database) = &self.database {
             return Arc::new(PostgresStore::connect(database.url(), 8).await.unwrap());
         }
-        for _ in 0..300 {
-            match SqliteStore::open(&self.path("log.db")).await {
-                Ok(store) => return Arc::new(store),
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
-            }
-        }
-        Arc::new(SqliteStore::open(&self.path("log.db")).await.unwrap())
+        open_sqlite(&self.path("log.db")).await
     }
 
     /// A copy of the database as a backup would be, with no guards. Nothing may be open.
@@ -133,6 +127,17 @@ impl Place {
     pub(crate) fn guard(&self) -> PathBuf {
         self.path("guard")
     }
+}
+
+/// Opens an SQLite file that whoever had it open before may be about to close.
+pub(crate) async fn open_sqlite(path: &Path) -> SharedStore {
+    for _ in 0..300 {
+        match SqliteStore::open(path).await {
+            Ok(store) => return Arc::new(store),
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+        }
+    }
+    Arc::new(SqliteStore::open(path).await.unwrap())
 }
 
 /// Everything needed to open the same log again.
