@@ -1,21 +1,30 @@
-//! Files that either exist complete, or not at all.
+//! Files that either exist complete, or not at all, and are never overwritten.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Creates `path` with `content`, mode 0600, durable when this returns.
+/// Creates `path` with `content`, for its owner alone (mode 0600), durable when this returns.
 ///
 /// Never overwrites: `AlreadyExists` if there is anything at `path`. A crash at any point leaves
 /// either no file or the whole file at `path`, and at worst a temporary file beside it.
-pub(crate) fn create_private(path: &Path, content: &[u8]) -> io::Result<()> {
+pub fn create_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    create(path, content, 0o600)
+}
+
+/// As [`create_private`], for everybody to read (mode 0644, less what the process masks).
+pub fn create_public(path: &Path, content: &[u8]) -> io::Result<()> {
+    create(path, content, 0o644)
+}
+
+fn create(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
     let temporary = temporary_beside(directory, path)?;
-    let written = write_synced(&temporary, content)
+    let written = write_synced(&temporary, content, mode)
         // A hard link, unlike a rename, fails when the target exists.
         .and_then(|()| fs::hard_link(&temporary, path));
     let removed = fs::remove_file(&temporary);
@@ -36,11 +45,11 @@ fn temporary_beside(directory: &Path, path: &Path) -> io::Result<PathBuf> {
     Ok(directory.join(temporary))
 }
 
-fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
+fn write_synced(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(0o600)
+        .mode(mode)
         .open(path)?;
     file.write_all(content)?;
     file.sync_all()

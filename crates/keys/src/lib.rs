@@ -13,7 +13,7 @@
 //! | `wrapped:PATH?kek=URI` | a file that one of the last three encrypts ([`WrappedUri`]) | that one's |
 
 mod awskms;
-mod durable;
+pub mod durable;
 mod file;
 mod open;
 mod pair;
@@ -120,6 +120,12 @@ pub trait Signer: std::fmt::Debug + Send + Sync {
     /// transaction: whoever signs then holds no lock meanwhile.
     fn is_remote(&self) -> bool {
         false
+    }
+
+    /// Which key of its backend this is, with its version, as far as a backend has such names: an
+    /// ARN, `NAME:v3`, the id on a token. For audit logs; never secret.
+    fn key_version(&self) -> Option<&str> {
+        None
     }
 
     /// Signs `message` (not its digest). ECDSA signatures are ASN.1 DER.

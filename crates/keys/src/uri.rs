@@ -126,7 +126,7 @@ impl FromStr for KeyUri {
             "wrapped" => WrappedUri::parse(rest).map(|uri| Self::Wrapped(Box::new(uri))),
             _ => Err(match PLANNED.iter().find(|(known, _)| *known == scheme) {
                 Some((_, backend)) => format!(
-                    "there is no {backend} backend yet; this build knows {}",
+                    "there is no {backend} backend yet; this build knows {}; a service that has a PKCS#11 library is reached by pkcs11:",
                     known()
                 ),
                 None => format!("unknown scheme {scheme:?}; this build knows {}", known()),
@@ -145,6 +145,9 @@ fn known() -> String {
             known.push_str(scheme);
             known.push(':');
         }
+    }
+    if cfg!(feature = "remote") {
+        known.push_str(", wrapped:");
     }
     known
 }

@@ -96,11 +96,7 @@ pub fn prepare(
     subject_key: &PublicKey,
     issuer: Issuer<'_>,
 ) -> Result<Unsigned, AuthorityError> {
-    if !template.subject.is_valid() {
-        return Err(AuthorityError::Template(
-            "organization and common name must have 1 to 64 printable characters",
-        ));
-    }
+    check_subject(&template.subject)?;
     if template.not_before >= template.not_after {
         return Err(AuthorityError::Template(
             "the validity ends before it starts",
@@ -142,6 +138,40 @@ pub fn prepare(
     };
     check_copied(&tbs, subject_key, issuer)?;
     Ok(Unsigned::new(tbs, algorithm))
+}
+
+/// Builds a certificate signing request (RFC 2986) for a certificate of this `role`, to be signed by
+/// `subject_key`'s own private half. It asks for the extensions of the table above; whoever
+/// certifies may answer with others, so that what comes back is to be checked
+/// ([`crate::chain::Chain::check_certified`]).
+pub fn request(
+    role: Role,
+    subject: &Subject,
+    subject_key: &PublicKey,
+) -> Result<Unsigned, AuthorityError> {
+    let template = Template {
+        role,
+        subject: subject.clone(),
+        // Requests have no validity.
+        not_before: SystemTime::UNIX_EPOCH,
+        not_after: SystemTime::UNIX_EPOCH,
+    };
+    check_subject(subject)?;
+    let mut params = parameters(&template, subject_key)?;
+    params.serial_number = None;
+    let key = Recorder::new(rcgen_key(subject_key, "subject")?);
+    params.serialize_request(&key).map_err(build)?;
+    let algorithm = SignatureAlgorithm::of(subject_key).ok_or(AuthorityError::Key("subject"))?;
+    Ok(Unsigned::new(key.recorded.into_inner(), algorithm))
+}
+
+fn check_subject(subject: &Subject) -> Result<(), AuthorityError> {
+    if subject.is_valid() {
+        return Ok(());
+    }
+    Err(AuthorityError::Template(
+        "organization and common name must have 1 to 64 printable characters",
+    ))
 }
 
 fn parameters(

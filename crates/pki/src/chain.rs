@@ -14,9 +14,9 @@ use crate::oid;
 pub const MAX_CHAIN: usize = 10;
 
 /// Key usage digitalSignature.
-const DIGITAL_SIGNATURE: u8 = 0x80;
+pub(crate) const DIGITAL_SIGNATURE: u8 = 0x80;
 /// Key usage keyCertSign.
-const KEY_CERT_SIGN: u8 = 0x04;
+pub(crate) const KEY_CERT_SIGN: u8 = 0x04;
 
 /// A chain, issuer (or timestamping leaf) first, root last; at least one certificate.
 ///
@@ -256,14 +256,14 @@ pub fn certificates_from_pem(pem: &str, most: usize) -> Result<Vec<Vec<u8>>, Cha
 
 /// What is wrong with one certificate of a chain.
 #[derive(Debug, thiserror::Error)]
-enum Fault {
+pub(crate) enum Fault {
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     #[error("{0}")]
     Rule(&'static str),
 }
 
-fn refused(position: usize, reason: impl ToString) -> ChainError {
+pub(crate) fn refused(position: usize, reason: impl ToString) -> ChainError {
     ChainError::Refused {
         position,
         reason: reason.to_string(),

@@ -13,6 +13,7 @@
 
 pub mod authority;
 pub mod certificate;
+mod certified;
 pub mod chain;
 pub mod cms;
 mod key_identifier;

@@ -1,10 +1,10 @@
-//! Certificates between building and signing.
+//! Certificates, and requests for them, between building and signing.
 
 use crypto::{KeyKind, PublicKey};
 
 use crate::{oid, tlv};
 
-/// A certificate that lacks only its signature.
+/// A certificate, or a request for one, that lacks only its signature.
 #[derive(Clone, Debug)]
 pub struct Unsigned {
     tbs: Vec<u8>,
@@ -21,14 +21,14 @@ impl Unsigned {
         Self { tbs, algorithm }
     }
 
-    /// The DER TBSCertificate: what the issuer's key signs (P-256 with SHA-256, P-384 with
+    /// The DER TBSCertificate (or CertificationRequestInfo): what the issuer's key signs (P-256 with SHA-256, P-384 with
     /// SHA-384).
     #[must_use]
     pub fn tbs(&self) -> &[u8] {
         &self.tbs
     }
 
-    /// Puts the signature (DER ECDSA) on; returns the DER certificate.
+    /// Puts the signature (DER ECDSA) on; returns the DER certificate, or request.
     ///
     /// Only the signature's form is checked: a signer verifies what it signed.
     pub fn finish(self, signature: &[u8]) -> Result<Vec<u8>, SignatureForm> {

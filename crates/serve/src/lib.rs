@@ -23,6 +23,7 @@ mod delivery;
 mod descriptors;
 pub mod health;
 pub mod logging;
+mod memory;
 pub mod metrics;
 mod request;
 mod server;
@@ -30,6 +31,7 @@ mod signal;
 mod tls;
 
 pub use health::{Health, Probe};
+pub use memory::keep_memory_private;
 pub use request::RequestId;
 pub use server::{Limits, ServeError, listen, serve};
 pub use signal::stop_on_signals;

@@ -169,6 +169,11 @@ impl Signer for AwsKmsSigner {
         true
     }
 
+    /// The ARN: asymmetric keys in KMS have one version.
+    fn key_version(&self) -> Option<&str> {
+        Some(&self.arn)
+    }
+
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         let input = self.pinned.input(message);
         let signature = self.signature(&input).await?;

@@ -42,6 +42,20 @@ pub(super) struct KeySelector {
     pub(super) id: Option<Vec<u8>>,
 }
 
+impl std::fmt::Display for KeySelector {
+    /// As in a URI: `object=ca;id=%01`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(label) = &self.label {
+            write!(f, "object={label}")?;
+        }
+        if let Some(id) = &self.id {
+            f.write_str(if self.label.is_some() { ";id=" } else { "id=" })?;
+            id.iter().try_for_each(|byte| write!(f, "%{byte:02x}"))?;
+        }
+        Ok(())
+    }
+}
+
 /// The keys of crypto11's configuration that matter for signing.
 #[derive(Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase", default)]

@@ -20,6 +20,8 @@ const PROBE: &[u8] = b"sigkeep: this signature only shows that the key is usable
 pub struct Pkcs11Signer {
     pinned: Pinned,
     pool: Pool,
+    /// What the URI says of the key, for audit logs.
+    name: String,
 }
 
 impl fmt::Debug for Pkcs11Signer {
@@ -53,6 +55,7 @@ impl Pkcs11Signer {
     }
 
     fn over(target: Target) -> Result<Self, Pkcs11Error> {
+        let name = target.location().key.to_string();
         let (connection, public_key) = target.connect()?;
         let pinned = Pinned::new(public_key)
             .ok_or_else(|| Pkcs11Error::Key("nothing signs with keys of this kind".to_owned()))?;
@@ -67,7 +70,7 @@ impl Pkcs11Signer {
         let pool = Pool::start(target, pinned.clone(), connection).map_err(|error| {
             Pkcs11Error::Key(format!("its threads could not be started: {error}"))
         })?;
-        Ok(Self { pinned, pool })
+        Ok(Self { pinned, pool, name })
     }
 }
 
@@ -83,6 +86,10 @@ impl Signer for Pkcs11Signer {
 
     fn is_remote(&self) -> bool {
         true
+    }
+
+    fn key_version(&self) -> Option<&str> {
+        Some(&self.name)
     }
 
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {

@@ -18,6 +18,8 @@ pub struct TransitSigner {
     client: Client,
     key: String,
     version: u32,
+    /// Both, for audit logs: `ca:v3`.
+    name: String,
 }
 
 /// `GET keys/NAME`.
@@ -116,6 +118,7 @@ impl TransitSigner {
         Ok(Self {
             pinned,
             client,
+            name: format!("{}:v{version}", uri.key),
             key: uri.key.clone(),
             version,
         })
@@ -166,6 +169,10 @@ impl Signer for TransitSigner {
 
     fn is_remote(&self) -> bool {
         true
+    }
+
+    fn key_version(&self) -> Option<&str> {
+        Some(&self.name)
     }
 
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {

@@ -94,6 +94,16 @@ fn print<T: serde::Serialize>(document: &T) -> String {
     json
 }
 
+/// Checks the URL of a certificate authority as clients and trust documents need it.
+pub fn check_authority_url(url: &str) -> Result<(), TrustError> {
+    check_url("url", url, UrlPath::None)
+}
+
+/// Checks the URL of a timestamp endpoint as clients and trust documents need it.
+pub fn check_timestamp_url(url: &str) -> Result<(), TrustError> {
+    check_url("url", url, UrlPath::TimestampEndpoint)
+}
+
 /// `http` or `https`, a host, no credentials, query or fragment, no trailing slash.
 fn check_url(at: &str, url: &str, path: UrlPath) -> Result<(), TrustError> {
     let refuse = |reason: &str| Err(TrustError::refused(at, format!("{reason}: {url:?}")));
