@@ -11,7 +11,7 @@ ROWS = [
     {"sigkeep"},
     {"fulcio-rs", "rekor-rs", "timestamp-rs", "tuf-root"},
     {"logstore-postgres", "logstore-sqlite"},
-    {"sequencer", "serve"},
+    {"custody", "sequencer", "serve"},
     {"logstore", "keys"},
     {"wire", "tlog", "pki", "crypto", "clock"},
 ]

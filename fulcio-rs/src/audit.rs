@@ -45,6 +45,8 @@ pub(crate) fn issued(
         certificate_sha256 = hex::encode(crypto::sha256(&issued.certificate)),
         ct_log = issued.sct.as_ref().map(|sct| hex::encode(sct.log_id)),
         sct_timestamp_ms = issued.sct.as_ref().map(|sct| sct.timestamp_ms),
+        issuing_key_sha256 = hex::encode(issued.authority.key_hash()),
+        issuing_key_version = issued.authority.signer().key_version(),
         token_sha256 = hash(token),
         "certificate issued"
     );

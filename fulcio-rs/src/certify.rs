@@ -102,7 +102,8 @@ impl Certifier {
             subject: principal.subject.clone(),
             rule: allowed.rule.clone(),
             sct_timestamp_ms: issued.sct.as_ref().map(|sct| sct.timestamp_ms),
-            issuing_key_sha256: hex::encode(self.issuer.authority().key_hash()),
+            issuing_key_sha256: hex::encode(issued.authority.key_hash()),
+            issuing_key_version: issued.authority.signer().key_version().map(str::to_owned),
             request_id: request.id.to_owned(),
         }
     }

@@ -9,7 +9,6 @@ use std::time::SystemTime;
 use clock::{Clock, SystemClock};
 use tokio_util::sync::CancellationToken;
 
-use crate::ca;
 use crate::config::{Config, GrpcConfig, Issuers, read};
 use crate::error::Error;
 use crate::identity::{self, Registry, extension_name};
@@ -67,20 +66,9 @@ pub enum Command {
         #[arg(long, default_value_t = 1000)]
         limit: usize,
     },
-    /// Create a certificate authority on disk: a root (10 years) and an intermediate (3 years)
-    CreateCa {
-        /// Directory for the keys and the chain
-        directory: PathBuf,
-        /// Organisation in the certificates
-        #[arg(long)]
-        organization: String,
-        /// File with the passphrase that encrypts the keys
-        #[arg(long)]
-        passphrase_file: PathBuf,
-        /// Keys on P-384 instead of P-256
-        #[arg(long)]
-        p384: bool,
-    },
+    /// The authority itself: make root and intermediate, prepare and activate a successor, status
+    #[command(subcommand)]
+    Ca(custody::cli::Command),
 }
 
 /// Runs a command.
@@ -115,12 +103,9 @@ pub async fn run(command: Command) -> ExitCode {
                 Err(error) => report(Err(error)),
             }
         }
-        Command::CreateCa {
-            directory,
-            organization,
-            passphrase_file,
-            p384,
-        } => create_ca(&directory, organization, &passphrase_file, p384).await,
+        Command::Ca(command) => {
+            custody::cli::run(command, custody::Purpose::CodeSigning, "fulcio-rs ca").await
+        }
     }
 }
 
@@ -142,6 +127,7 @@ fn report(result: Result<(), Error>) -> ExitCode {
 async fn serve(path: &Path) -> Result<(), Error> {
     serve::logging::init(serve::logging::Format::detect(), "info");
     serve::metrics::install();
+    serve::keep_memory_private();
     let config = Config::load(path)?;
     let server = config.server.clone();
     let service = Service::open(config, SystemClock::shared()).await?;
@@ -212,17 +198,14 @@ fn check_config(path: &Path) -> Result<(), Error> {
     }
     if let Some(config) = config {
         config.policy.check(&registry).map_err(Error::Config)?;
-        let chain = pki::chain::Chain::from_pem(&read(&config.certificate_chain)?)?;
+        let chain = config.source()?.chain()?;
         // The key stays closed: its owner may be elsewhere. The chain is checked against itself.
         chain.check_certificate_authority(chain.public_key(), SystemClock::default().now())?;
         if let Some(key) = &config.ct_log_public_key {
             crypto::PublicKey::from_pem(&read(key)?)
                 .map_err(|error| Error::CtLog(error.to_string()))?;
         }
-        println!(
-            "certificate chain {} is in order",
-            config.certificate_chain.display()
-        );
+        println!("the certificate chain is in order");
     }
     println!("the configuration is in order");
     Ok(())
@@ -334,44 +317,4 @@ fn search_inventory(files: &[PathBuf], filter: &Filter, limit: usize) -> Result<
         eprintln!("stopped after {limit} certificates (--limit)");
     }
     Ok(count)
-}
-
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "the command line's own output"
-)]
-async fn create_ca(
-    directory: &Path,
-    organization: String,
-    passphrase_file: &Path,
-    p384: bool,
-) -> ExitCode {
-    let passphrase = match keys::Passphrase::from_file(passphrase_file) {
-        Ok(passphrase) => passphrase,
-        Err(error) => return report(Err(error.into())),
-    };
-    let algorithm = if p384 {
-        keys::Algorithm::EcdsaP384Sha384
-    } else {
-        keys::Algorithm::EcdsaP256Sha256
-    };
-    let plan = ca::Plan {
-        organization,
-        root: algorithm,
-        intermediate: algorithm,
-        not_before: SystemClock::default().now(),
-    };
-    match ca::create(directory, &passphrase, &plan).await {
-        Ok(files) => {
-            println!("root key (take it offline): {}", files.root_key.display());
-            println!("issuing key:                {}", files.key.display());
-            println!("chain:                      {}", files.chain.display());
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(WRONG)
-        }
-    }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use custody::{Purpose, Source};
 use keys::{KeyUri, PassphraseSource};
 use serde::Deserialize;
 use url::Url;
@@ -21,10 +22,15 @@ use crate::policy::Policies;
 pub struct Config {
     /// Whose tokens are believed: Fulcio's own configuration file.
     pub issuers: Issuers,
+    /// Directory of the certificate authority, as `fulcio-rs ca init` makes it; or the next two.
+    #[serde(default)]
+    pub authority: Option<PathBuf>,
     /// PEM chain of the certificate authority, issuing certificate first, root last.
-    pub certificate_chain: PathBuf,
+    #[serde(default)]
+    pub certificate_chain: Option<PathBuf>,
     /// The key of the first certificate of the chain.
-    pub key: KeyUri,
+    #[serde(default)]
+    pub key: Option<KeyUri>,
     /// Where the passphrase of the key file is.
     #[serde(default)]
     pub passphrase: Option<PassphraseSource>,
@@ -131,8 +137,9 @@ impl Config {
     pub fn new(issuers: Issuers, certificate_chain: PathBuf, key: KeyUri) -> Self {
         Self {
             issuers,
-            certificate_chain,
-            key,
+            authority: None,
+            certificate_chain: Some(certificate_chain),
+            key: Some(key),
             passphrase: None,
             ct_log_url: None,
             ct_log_public_key: None,
@@ -160,12 +167,31 @@ impl Config {
             serde_saphyr::from_str(yaml).map_err(|error| Error::Config(error.to_string()))?;
         config.allow_list()?;
         config.ct_log_timeout()?;
+        config.source()?;
         if config.ct_log_url.is_some() != config.ct_log_public_key.is_some() {
             return Err(Error::Config(
                 "ct-log-url and ct-log-public-key belong together: the log's promises are always verified".to_owned(),
             ));
         }
         Ok(config)
+    }
+
+    /// Where key and chain come from.
+    pub(crate) fn source(&self) -> Result<Source, Error> {
+        match (&self.authority, &self.certificate_chain, &self.key) {
+            (Some(path), None, None) => Ok(Source::Directory {
+                path: path.clone(),
+                purpose: Purpose::CodeSigning,
+            }),
+            (None, Some(chain), Some(key)) => Ok(Source::Files {
+                chain: chain.clone(),
+                key: key.clone(),
+            }),
+            _ => Err(Error::Config(
+                "name either authority (a directory that `fulcio-rs ca init` made), or both certificate-chain and key"
+                    .to_owned(),
+            )),
+        }
     }
 
     pub(crate) fn allow_list(&self) -> Result<AllowList, Error> {
@@ -222,13 +248,24 @@ mod tests {
             ("client-signing-algorithms: [rsa]", "not supported"),
             ("issuer: x", "issuer"),
             ("server: {port: 1}", "port"),
+            ("authority: /etc/ca", "name either authority"),
         ] {
             let error = Config::parse(&format!("{LEAST}{extra}\n"))
                 .unwrap_err()
                 .to_string();
             assert!(error.contains(reason), "{extra}: {error}");
         }
-        for missing in ["issuers: a.yaml\n", ""] {
+        let directory = Config::parse("issuers: a.yaml\nauthority: /etc/ca\n").unwrap();
+        assert!(matches!(
+            directory.source().unwrap(),
+            Source::Directory { .. }
+        ));
+        for missing in [
+            "issuers: a.yaml\n",
+            "issuers: a.yaml\nkey: file:k\n",
+            "issuers: a.yaml\nauthority: /etc/ca\nkey: file:k\n",
+            "",
+        ] {
             assert!(Config::parse(missing).is_err());
         }
     }

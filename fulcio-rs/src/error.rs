@@ -30,9 +30,9 @@ pub enum Error {
     /// The certificate chain.
     #[error("certificate chain: {0}")]
     Chain(#[from] pki::chain::ChainError),
-    /// The key of the certificate authority.
+    /// The key and certificates of the certificate authority.
     #[error(transparent)]
-    Key(#[from] keys::OpenError),
+    Source(#[from] custody::SourceError),
     /// The passphrase of the key.
     #[error(transparent)]
     Passphrase(#[from] keys::PassphraseError),
@@ -144,6 +144,10 @@ impl RequestError {
             ),
             Self::Issue(IssueError::Build(_)) => {
                 (Code::Internal, "Error marshaling code signing certificate")
+            }
+            // Passes by itself when the key's backend is back.
+            Self::Issue(IssueError::Sign(keys::SignError::Unavailable(_))) => {
+                (Code::Unavailable, "error communicating with CA backend")
             }
             Self::Issue(IssueError::Authority(_) | IssueError::Sign(_)) => {
                 (Code::Internal, "error communicating with CA backend")

@@ -50,6 +50,9 @@ pub struct Record {
     pub sct_timestamp_ms: Option<u64>,
     /// SHA-256 of the issuing key (SPKI), lower-case hex.
     pub issuing_key_sha256: String,
+    /// Which key of its backend that is, with its version, if the backend has such names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuing_key_version: Option<String>,
     /// The request's id.
     pub request_id: String,
 }
@@ -170,6 +173,7 @@ mod tests {
             rule: number.is_multiple_of(2).then(|| "staff".to_owned()),
             sct_timestamp_ms: Some(1_700_000_000_000),
             issuing_key_sha256: "ab".repeat(32),
+            issuing_key_version: None,
             request_id: "r".to_owned(),
         }
     }

@@ -7,7 +7,6 @@
 
 mod api;
 mod audit;
-pub mod ca;
 mod certify;
 pub mod challenge;
 pub mod cli;

@@ -84,10 +84,11 @@ impl Probe for KeyProbe {
     }
 
     async fn check(&self) -> Result<(), String> {
-        let signer = self.certifier.issuer.authority().signer();
+        let authority = self.certifier.issuer.authority();
         self.last
             .or_check(async {
-                signer
+                authority
+                    .signer()
                     .sign(MESSAGE)
                     .await
                     .map(drop)

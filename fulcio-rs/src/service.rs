@@ -6,7 +6,8 @@ use std::time::SystemTime;
 use axum::Router;
 use clock::SharedClock;
 use crypto::PublicKey;
-use pki::chain::Chain;
+use custody::{Material, Source};
+use keys::PassphraseSource;
 
 use crate::certify::Certifier;
 use crate::config::{Config, read};
@@ -30,18 +31,15 @@ impl Service {
         install_crypto();
         let registry = config.issuers.load()?;
         let allowed = config.allow_list()?;
-        let chain = Chain::from_pem(&read(&config.certificate_chain)?)?;
-        let passphrase = config
-            .passphrase
-            .as_ref()
-            .map(keys::PassphraseSource::read)
-            .transpose()?;
-        let signer = keys::open(&config.key, passphrase.as_ref()).await?;
-        crypto::check_strength(signer.public_key())
-            .map_err(|error| Error::Authority(error.to_string()))?;
-        let authority = Authority::new(chain, signer, clock.now())?;
-        let (_, until) = authority.chain().validity();
-        metrics::gauge!("fulcio_ca_not_after_timestamp_seconds").set(seconds(until));
+        let source = config.source()?;
+        // Taken before the content: what changes while it is read is noticed afterwards.
+        let opened = source.stamp();
+        let door = Door {
+            source: source.clone(),
+            passphrase: config.passphrase.clone(),
+            clock: Arc::clone(&clock),
+        };
+        let authority = door.open().await?;
         let ct = open_log(&config)?;
         if ct.is_none() {
             tracing::warn!(
@@ -50,6 +48,12 @@ impl Service {
         }
         config.policy.check(&registry).map_err(Error::Config)?;
         let identities = Identities::new(registry, config.refresh, &config.pinned_jwks)?;
+        let issuer = Issuer::new(authority, ct, Arc::clone(&clock));
+        let door = Arc::new(door);
+        custody::follow("fulcio", source, opened, issuer.current(), move || {
+            let door = Arc::clone(&door);
+            async move { door.open().await }
+        });
         let certifier = Arc::new(Certifier {
             identities,
             allowed,
@@ -59,7 +63,7 @@ impl Service {
                 .as_deref()
                 .map(Inventory::open)
                 .transpose()?,
-            issuer: Issuer::new(authority, ct, Arc::clone(&clock)),
+            issuer,
             clock,
         });
         // In the background: a provider that is down must not hold up the start.
@@ -79,6 +83,37 @@ impl Service {
             Arc::clone(&self.certifier),
             readiness::health(&self.certifier).router(),
         )
+    }
+}
+
+/// How the certificate authority is opened, at start and whenever it has changed.
+struct Door {
+    source: Source,
+    passphrase: Option<PassphraseSource>,
+    clock: SharedClock,
+}
+
+impl Door {
+    async fn open(&self) -> Result<Authority, Error> {
+        let passphrase = self.passphrase.as_ref().map(PassphraseSource::read);
+        let passphrase = passphrase.transpose()?;
+        let Material {
+            chain,
+            signer,
+            successors,
+        } = self.source.open(passphrase.as_ref()).await?;
+        crypto::check_strength(signer.public_key())
+            .map_err(|error| Error::Authority(error.to_string()))?;
+        let authority = Authority::new(chain, signer, self.clock.now())?;
+        let (_, until) = authority.chain().validity();
+        metrics::gauge!("fulcio_ca_not_after_timestamp_seconds").set(seconds(until));
+        tracing::info!(
+            key_sha256 = hex::encode(authority.key_hash()),
+            key_version = authority.signer().key_version(),
+            certificate_sha256 = hex::encode(crypto::sha256(authority.chain().first())),
+            "opened the certificate authority"
+        );
+        Ok(authority.with_successors(&successors))
     }
 }
 

@@ -27,13 +27,13 @@ enum Command {
     /// Keys: create
     #[command(subcommand)]
     Key(key::Command),
-    /// The certificate authority: serve, check its configuration, explain a token
+    /// The certificate authority: serve, make it, check its configuration, explain a token
     #[command(subcommand)]
     Fulcio(fulcio_rs::cli::Command),
     /// The transparency logs: serve, create, freeze, list
     #[command(subcommand)]
     Rekor(rekor_rs::cli::Command),
-    /// The timestamp authority: serve, create its certificates
+    /// The timestamp authority: serve, make its certificates
     #[command(subcommand)]
     Timestamp(timestamp_rs::cli::Command),
     /// The trust root: create, sign, publish, verify, export

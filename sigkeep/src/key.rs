@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use keys::{Algorithm, KeyUri, KeyUriError, OpenError, Passphrase, PassphraseError};
+use custody::cli::KeyAlgorithm;
+use keys::{KeyUri, KeyUriError, OpenError, Passphrase, PassphraseError};
 
 /// What to do with keys.
 #[derive(Debug, clap::Subcommand)]
@@ -37,17 +38,6 @@ pub struct Create {
     /// Print {"key", "algorithm", "public_key"} as JSON
     #[arg(long)]
     json: bool,
-}
-
-/// Algorithms of keys that every client can verify.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum KeyAlgorithm {
-    /// ECDSA P-256 with SHA-256
-    #[value(name = "ecdsa-p256")]
-    P256,
-    /// ECDSA P-384 with SHA-384
-    #[value(name = "ecdsa-p384")]
-    P384,
 }
 
 /// Why there is no key.
@@ -83,24 +73,6 @@ impl KeyError {
             | Self::Passphrase(_)
             | Self::Create(OpenError::File(_) | OpenError::NotBuilt(_)) => ExitCode::from(2),
             Self::Create(_) | Self::Print(_) => ExitCode::from(1),
-        }
-    }
-}
-
-impl KeyAlgorithm {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::P256 => "ecdsa-p256",
-            Self::P384 => "ecdsa-p384",
-        }
-    }
-}
-
-impl From<KeyAlgorithm> for Algorithm {
-    fn from(algorithm: KeyAlgorithm) -> Self {
-        match algorithm {
-            KeyAlgorithm::P256 => Self::EcdsaP256Sha256,
-            KeyAlgorithm::P384 => Self::EcdsaP384Sha384,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use clock::SharedClock;
+use custody::Current;
 use keys::SharedSigner;
 use pki::Serial;
 use pki::chain::Chain;
@@ -15,15 +16,21 @@ use crate::synchrony::{Synchrony, Watch};
 /// What signs timestamps.
 #[derive(Debug)]
 pub(crate) struct Authority {
-    pub(crate) signer: SharedSigner,
-    pub(crate) chain: Chain,
-    pub(crate) profile: Profile,
+    pub(crate) signing: Arc<Current<Signing>>,
     pub(crate) policy: Policy,
     pub(crate) accepted_policies: Vec<Policy>,
     pub(crate) clock: SharedClock,
     pub(crate) synchrony: Arc<Synchrony>,
     /// The clock is watched for as long as anything here can sign.
     pub(crate) _watch: Option<Watch>,
+}
+
+/// A key with its certificates.
+#[derive(Debug)]
+pub(crate) struct Signing {
+    pub(crate) signer: SharedSigner,
+    pub(crate) chain: Chain,
+    pub(crate) profile: Profile,
 }
 
 impl Authority {
@@ -33,8 +40,10 @@ impl Authority {
         self.synchrony.check().map_err(Error::Clock)?;
         let serial = Serial::random().map_err(|_| Error::Randomness)?;
         let now = self.clock.now();
-        self.check_valid(now)?;
-        let token = self.profile.prepare(request, &policy, &serial, now)?;
+        // One key from here to the end, whatever is taken up meanwhile.
+        let signing = self.signing.get();
+        signing.check_valid(now)?;
+        let token = signing.profile.prepare(request, &policy, &serial, now)?;
         // Written before the signature exists, so that none is unaccounted for.
         let digest = request.digest();
         tracing::info!(
@@ -43,22 +52,14 @@ impl Authority {
             hash = ?digest.algorithm(),
             digest = hex::encode(digest.as_bytes()),
             %policy,
+            key_sha256 = hex::encode(signing.signer.public_key().key_id()),
+            key_version = signing.signer.key_version(),
             "timestamp"
         );
-        let signature = self.signer.sign(token.signed_attributes()).await?;
+        let signature = signing.signer.sign(token.signed_attributes()).await?;
         let response = token.finish(&signature).map_err(|_| Error::SignatureForm)?;
         metrics::counter!("timestamps_total").increment(1);
         Ok(response)
-    }
-
-    /// Refuses a time at which the tokens' certificates are not valid.
-    pub(crate) fn check_valid(&self, now: SystemTime) -> Result<(), Error> {
-        let (from, until) = self.chain.validity();
-        if now < from || now > until {
-            Err(Error::Validity)
-        } else {
-            Ok(())
-        }
     }
 
     fn policy_for(&self, request: &Request) -> Result<Policy, Error> {
@@ -68,6 +69,18 @@ impl Authority {
                 Ok(*named)
             }
             Some(_) => Err(Error::Policy),
+        }
+    }
+}
+
+impl Signing {
+    /// Refuses a time at which the tokens' certificates are not valid.
+    pub(crate) fn check_valid(&self, now: SystemTime) -> Result<(), Error> {
+        let (from, until) = self.chain.validity();
+        if now < from || now > until {
+            Err(Error::Validity)
+        } else {
+            Ok(())
         }
     }
 }

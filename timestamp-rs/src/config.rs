@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use custody::{Purpose, Source};
 use keys::{KeyUri, PassphraseSource};
 use pki::rfc3161::Policy;
 use serde::{Deserialize, Deserializer};
@@ -15,10 +16,15 @@ use serde::{Deserialize, Deserializer};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
+    /// Directory of the authority, as `timestamp-rs chain init` makes it; or the next two.
+    #[serde(default)]
+    pub authority: Option<PathBuf>,
     /// PEM certificates: timestamping leaf, then intermediates, then root.
-    pub certificate_chain: PathBuf,
+    #[serde(default)]
+    pub certificate_chain: Option<PathBuf>,
     /// The leaf's key: ECDSA P-256 or P-384.
-    pub key: KeyUri,
+    #[serde(default)]
+    pub key: Option<KeyUri>,
     /// Where the passphrase of an encrypted key file is.
     #[serde(default)]
     pub passphrase: Option<PassphraseSource>,
@@ -143,8 +149,9 @@ impl Config {
     #[must_use]
     pub fn new(certificate_chain: impl Into<PathBuf>, key: KeyUri) -> Self {
         Self {
-            certificate_chain: certificate_chain.into(),
-            key,
+            authority: None,
+            certificate_chain: Some(certificate_chain.into()),
+            key: Some(key),
             passphrase: None,
             policy: default_policy(),
             accepted_policies: Vec::new(),
@@ -178,9 +185,28 @@ impl Config {
         Ok(config)
     }
 
+    /// Where key and certificates come from.
+    pub(crate) fn source(&self) -> Result<Source, ConfigError> {
+        match (&self.authority, &self.certificate_chain, &self.key) {
+            (Some(path), None, None) => Ok(Source::Directory {
+                path: path.clone(),
+                purpose: Purpose::TimeStamping,
+            }),
+            (None, Some(chain), Some(key)) => Ok(Source::Files {
+                chain: chain.clone(),
+                key: key.clone(),
+            }),
+            _ => Err(ConfigError::Value {
+                key: "authority",
+                reason: "name either this directory (that `timestamp-rs chain init` made), or both certificate-chain and key",
+            }),
+        }
+    }
+
     /// Checks what types do not.
     pub fn check(&self) -> Result<(), ConfigError> {
         let value = |key, reason| Err(ConfigError::Value { key, reason });
+        self.source()?;
         if self.clock.interval_s == 0 {
             return value("clock.interval-s", "must not be 0");
         }
@@ -263,6 +289,7 @@ mod tests {
             "clock: {interval-s: 0}",
             "limits: {body: 0}",
             "limits: {concurrency: 0}",
+            "authority: /etc/tsa",
         ] {
             assert!(matches!(
                 Config::parse(&format!("{MINIMAL}{value}\n")),

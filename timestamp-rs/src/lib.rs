@@ -11,7 +11,6 @@
 
 mod api;
 mod authority;
-pub mod chain;
 pub mod cli;
 pub mod config;
 mod error;

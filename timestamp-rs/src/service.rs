@@ -1,22 +1,20 @@
 //! The service: opened from its configuration, checked, then served.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use axum::Router;
 use clock::SharedClock;
-use keys::PassphraseError;
-use pki::chain::{Chain, ChainError};
+use custody::{Current, Material, Source};
+use keys::{PassphraseError, PassphraseSource};
+use pki::chain::ChainError;
 use pki::rfc3161::{Embed, Profile, TokenError};
 use serve::{Health, Probe};
 
-use crate::authority::Authority;
+use crate::authority::{Authority, Signing};
 use crate::config::{Config, ConfigError};
 use crate::synchrony::{Synchrony, Watch};
 use crate::{api, config};
-
-/// Longest certificate file that is read, in bytes.
-const MAX_CHAIN_FILE: u64 = 1 << 20;
 
 /// A timestamp authority that is ready to serve.
 #[derive(Debug)]
@@ -34,25 +32,12 @@ pub enum OpenError {
     /// The passphrase of the key.
     #[error(transparent)]
     Passphrase(#[from] PassphraseError),
-    /// The key.
+    /// The key and the certificates.
     #[error(transparent)]
-    Key(#[from] keys::OpenError),
-    /// The certificate file could not be read.
-    #[error("{path}: {source}")]
-    ReadChain {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
+    Source(#[from] custody::SourceError),
     /// The certificates cannot be used for timestamps.
-    #[error("{path}: {source}")]
-    Chain {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: ChainError,
-    },
+    #[error("certificate chain: {0}")]
+    Chain(#[from] ChainError),
     /// The key or certificate does not fit timestamps.
     #[error(transparent)]
     Profile(#[from] TokenError),
@@ -63,35 +48,30 @@ impl Service {
     /// starts to watch the clock if so configured.
     pub async fn open(config: Config, clock: SharedClock) -> Result<Self, OpenError> {
         config.check()?;
-        let passphrase = config
-            .passphrase
-            .as_ref()
-            .map(keys::PassphraseSource::read)
-            .transpose()?;
-        let signer = keys::open(&config.key, passphrase.as_ref()).await?;
-        let chain = read_chain(&config.certificate_chain).await?;
-        chain
-            .check_timestamp_authority(
-                signer.public_key(),
-                clock.now(),
-                config.enforce_intermediate_eku,
-            )
-            .map_err(|source| OpenError::Chain {
-                path: config.certificate_chain.clone(),
-                source,
-            })?;
-        let embed = if config.include_chain {
-            Embed::Chain
-        } else {
-            Embed::Leaf
+        let source = config.source()?;
+        // Taken before the content: what changes while it is read is noticed afterwards.
+        let opened = source.stamp();
+        let door = Door {
+            source: source.clone(),
+            passphrase: config.passphrase,
+            intermediate_eku: config.enforce_intermediate_eku,
+            embed: if config.include_chain {
+                Embed::Chain
+            } else {
+                Embed::Leaf
+            },
+            clock: Arc::clone(&clock),
         };
-        let profile = Profile::new(&chain, embed)?;
+        let signing = Arc::new(Current::new(door.open().await?));
+        let door = Arc::new(door);
+        custody::follow("timestamp", source, opened, &signing, move || {
+            let door = Arc::clone(&door);
+            async move { door.open().await }
+        });
         let synchrony = Arc::new(Synchrony::default());
         let watch = Watch::start(&config.clock, Arc::clone(&clock), Arc::clone(&synchrony)).await;
         let authority = Authority {
-            signer,
-            chain,
-            profile,
+            signing,
             policy: config.policy,
             accepted_policies: config.accepted_policies,
             clock,
@@ -116,29 +96,45 @@ impl Service {
     /// has to hold.
     #[must_use]
     pub fn certificate_chain(&self) -> Vec<String> {
-        self.authority.chain.to_pem()
+        self.authority.signing.get().chain.to_pem()
     }
 }
 
-async fn read_chain(path: &Path) -> Result<Chain, OpenError> {
-    use tokio::io::AsyncReadExt;
-    let read = async {
-        let mut pem = String::new();
-        tokio::fs::File::open(path)
-            .await?
-            .take(MAX_CHAIN_FILE)
-            .read_to_string(&mut pem)
-            .await?;
-        Ok(pem)
-    };
-    let pem = read.await.map_err(|source| OpenError::ReadChain {
-        path: path.to_owned(),
-        source,
-    })?;
-    Chain::from_pem(&pem).map_err(|source| OpenError::Chain {
-        path: path.to_owned(),
-        source,
-    })
+/// How key and certificates are opened, at start and whenever they have changed.
+struct Door {
+    source: Source,
+    passphrase: Option<PassphraseSource>,
+    intermediate_eku: bool,
+    embed: Embed,
+    clock: SharedClock,
+}
+
+impl Door {
+    async fn open(&self) -> Result<Signing, OpenError> {
+        let passphrase = self.passphrase.as_ref().map(PassphraseSource::read);
+        let passphrase = passphrase.transpose()?;
+        let Material { chain, signer, .. } = self.source.open(passphrase.as_ref()).await?;
+        chain.check_timestamp_authority(
+            signer.public_key(),
+            self.clock.now(),
+            self.intermediate_eku,
+        )?;
+        let profile = Profile::new(&chain, self.embed)?;
+        let (_, until) = chain.validity();
+        let until = until.duration_since(UNIX_EPOCH).unwrap_or_default();
+        metrics::gauge!("timestamp_certificate_not_after_seconds").set(until.as_secs_f64());
+        tracing::info!(
+            key_sha256 = hex::encode(signer.public_key().key_id()),
+            key_version = signer.key_version(),
+            certificate_sha256 = hex::encode(crypto::sha256(chain.first())),
+            "opened the timestamp authority"
+        );
+        Ok(Signing {
+            signer,
+            chain,
+            profile,
+        })
+    }
 }
 
 struct ClockProbe(Arc<Authority>);
@@ -164,6 +160,8 @@ impl Probe for CertificateProbe {
 
     async fn check(&self) -> Result<(), String> {
         self.0
+            .signing
+            .get()
             .check_valid(self.0.clock.now())
             .map_err(|error| error.to_string())
     }

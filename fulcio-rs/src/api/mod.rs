@@ -118,10 +118,15 @@ fn request_id(id: Option<&axum::Extension<serve::RequestId>>) -> &str {
 }
 
 /// The certificate and its chain as PEM, each without a final newline.
-fn pem_chain(certifier: &Certifier, issued: &Issued) -> Vec<String> {
-    let authority = certifier.issuer.authority().pem();
+fn pem_chain(issued: &Issued) -> Vec<String> {
     std::iter::once(pem(&issued.certificate))
-        .chain(authority.iter().map(|pem| pem.trim_end().to_owned()))
+        .chain(
+            issued
+                .authority
+                .pem()
+                .iter()
+                .map(|pem| pem.trim_end().to_owned()),
+        )
         .collect()
 }
 

@@ -67,7 +67,7 @@ pub(super) async fn signing_cert(
     let issued = certifier
         .certify(audited, header_token(&headers), proof, Encodings::PemOrDer)
         .await?;
-    let text = pem_chain(&certifier, &issued).join("\n");
+    let text = pem_chain(&issued).join("\n");
     Ok((
         StatusCode::CREATED,
         [(header::CONTENT_TYPE, PEM_CHAIN)],
@@ -80,7 +80,7 @@ pub(super) async fn signing_cert(
 pub(super) async fn root_cert(State(certifier): State<Arc<Certifier>>) -> Response {
     (
         [(header::CONTENT_TYPE, PEM_CHAIN)],
-        certifier.issuer.authority().pem().join("\n"),
+        certifier.issuer.authority().bundle().concat().join("\n"),
     )
         .into_response()
 }

@@ -92,7 +92,7 @@ pub(super) async fn signing_cert(
     let issued = certifier
         .certify(audited, &token, proof, Encodings::Pem)
         .await?;
-    let certificates = pem_chain(&certifier, &issued);
+    let certificates = pem_chain(&issued);
     let chain = json!({"certificates": certificates});
     // Exactly one of the two, never the other as null: clients look for the name.
     Ok(Json(match issued.sct {
@@ -105,7 +105,10 @@ pub(super) async fn signing_cert(
 
 /// `GET /api/v2/trustBundle`
 pub(super) async fn trust_bundle(State(certifier): State<Arc<Certifier>>) -> Json<Value> {
-    Json(json!({"chains": [{"certificates": certifier.issuer.authority().pem()}]}))
+    let authority = certifier.issuer.authority();
+    let chains = authority.bundle().iter();
+    let chains: Vec<_> = chains.map(|chain| json!({"certificates": chain})).collect();
+    Json(json!({"chains": chains}))
 }
 
 /// `GET /api/v2/configuration`

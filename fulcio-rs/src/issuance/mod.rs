@@ -9,10 +9,12 @@ mod finalize;
 mod precert;
 mod profile;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clock::SharedClock;
 use crypto::PublicKey;
+use custody::Current;
 use pki::sct::SignedCertificateTimestamp;
 
 pub use authority::Authority;
@@ -62,12 +64,14 @@ pub struct Issued {
     pub not_after: u64,
     /// The log's promise, which is embedded in the certificate; none without a log.
     pub sct: Option<SignedCertificateTimestamp>,
+    /// Who issued it; by now another key may issue.
+    pub authority: Arc<Authority>,
 }
 
 /// What issues certificates.
 #[derive(Debug)]
 pub struct Issuer {
-    authority: Authority,
+    authority: Arc<Current<Authority>>,
     ct: Option<CtLog>,
     clock: SharedClock,
 }
@@ -75,17 +79,23 @@ pub struct Issuer {
 impl Issuer {
     /// An issuer; without a log its certificates carry no SCT.
     #[must_use]
-    pub const fn new(authority: Authority, ct: Option<CtLog>, clock: SharedClock) -> Self {
+    pub fn new(authority: Authority, ct: Option<CtLog>, clock: SharedClock) -> Self {
         Self {
-            authority,
+            authority: Arc::new(Current::new(authority)),
             ct,
             clock,
         }
     }
 
-    /// The certificate authority.
+    /// The certificate authority, as it is now.
     #[must_use]
-    pub const fn authority(&self) -> &Authority {
+    pub fn authority(&self) -> Arc<Authority> {
+        self.authority.get()
+    }
+
+    /// The certificate authority, to be exchanged.
+    #[must_use]
+    pub const fn current(&self) -> &Arc<Current<Authority>> {
         &self.authority
     }
 
@@ -103,17 +113,17 @@ impl Issuer {
         key: PublicKey,
         lifetime: Duration,
     ) -> Result<Issued, IssueError> {
-        // One authority from here to the end: its chain and key must not change in between.
-        let authority = &self.authority;
-        let leaf = profile::leaf(principal, key, authority, self.clock.now(), lifetime)?;
+        // One authority from here to the end: what one key promised, no other finishes.
+        let authority = self.authority.get();
+        let leaf = profile::leaf(principal, key, &authority, self.clock.now(), lifetime)?;
         let (certificate, sct) = match &self.ct {
             Some(log) => {
-                let precertificate = precert::sign(&leaf, authority).await?;
-                let sct = log.submit(&precertificate, authority, &self.clock).await?;
-                let certificate = finalize::sign(&leaf, &precertificate, &sct, authority).await?;
+                let precertificate = precert::sign(&leaf, &authority).await?;
+                let sct = log.submit(&precertificate, &authority, &self.clock).await?;
+                let certificate = finalize::sign(&leaf, &precertificate, &sct, &authority).await?;
                 (certificate, Some(sct))
             }
-            None => (finalize::sign_without_log(&leaf, authority).await?, None),
+            None => (finalize::sign_without_log(&leaf, &authority).await?, None),
         };
         metrics::counter!("fulcio_new_certs").increment(1);
         Ok(Issued {
@@ -121,6 +131,7 @@ impl Issuer {
             serial: *leaf.serial.as_bytes(),
             not_after: seconds(leaf.not_after),
             sct,
+            authority,
         })
     }
 }

@@ -26,4 +26,5 @@ mod requests;
 mod signer;
 mod stack;
 mod startup;
+mod succession;
 mod tokens;

@@ -82,7 +82,7 @@ async fn a_key_that_fails_is_our_error_and_says_nothing_of_the_inside() {
         let (code, message) = RequestError::from(error).public();
         assert_eq!(
             (code, message.as_str()),
-            (Code::Internal, "error communicating with CA backend")
+            (Code::Unavailable, "error communicating with CA backend")
         );
         assert_eq!(log.submissions().len(), submissions);
     }

@@ -1,11 +1,12 @@
 //! The service with everything it needs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use custody::{Begin, NewKey, Purpose, Root};
 use fulcio_rs::identity::Refresh;
-use fulcio_rs::{Config, Issuers, Service, ca};
+use fulcio_rs::{Config, Issuers, Service};
 use keys::{Algorithm, KeyUri, Passphrase, PassphraseSource};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -19,8 +20,49 @@ use crate::provider::Provider;
 /// A certificate authority on disk that the whole run shares: its keys are slow to encrypt.
 pub(crate) struct Shared {
     pub(crate) directory: TempDir,
-    pub(crate) files: ca::Files,
+    pub(crate) files: Files,
     pub(crate) passphrase: PathBuf,
+}
+
+/// Where the authority's parts are.
+pub(crate) struct Files {
+    pub(crate) authority: PathBuf,
+    pub(crate) key: PathBuf,
+    pub(crate) chain: PathBuf,
+}
+
+/// Makes an authority in `directory`, an hour ago.
+pub(crate) async fn make_authority(directory: &Path) -> Files {
+    let secret = Passphrase::new("correct horse");
+    std::fs::create_dir_all(directory.join("1")).unwrap();
+    let files = Files {
+        authority: directory.to_owned(),
+        key: directory.join("1/key.pem"),
+        chain: directory.join("1/chain.pem"),
+    };
+    let key = |path: &Path, algorithm| NewKey {
+        uri: KeyUri::file(path),
+        algorithm,
+        existing: false,
+        passphrase: Some(secret.clone()),
+    };
+    let earlier = clock::ManualClock::at_ms((crate::provider::now() - 3600) * 1000);
+    let clock: clock::SharedClock = Arc::new(earlier);
+    Begin {
+        purpose: Purpose::CodeSigning,
+        organization: "Corp".to_owned(),
+        url: "https://fulcio.corp.example".to_owned(),
+        key: key(&files.key, Algorithm::EcdsaP256Sha256),
+        root: Root::New {
+            key: key(&directory.join("root-key.pem"), Algorithm::EcdsaP384Sha384),
+            lifetime: Duration::from_secs(3650 * 86_400),
+        },
+        lifetime: Duration::from_secs(1095 * 86_400),
+    }
+    .run(directory, &clock, "test")
+    .await
+    .unwrap();
+    files
 }
 
 pub(crate) async fn authority() -> &'static Shared {
@@ -30,22 +72,9 @@ pub(crate) async fn authority() -> &'static Shared {
             let directory = tempfile::tempdir().unwrap();
             let passphrase = directory.path().join("passphrase");
             std::fs::write(&passphrase, "correct horse\n").unwrap();
-            let plan = ca::Plan {
-                organization: "Corp".to_owned(),
-                root: Algorithm::EcdsaP384Sha384,
-                intermediate: Algorithm::EcdsaP256Sha256,
-                not_before: std::time::SystemTime::now() - Duration::from_secs(3600),
-            };
-            let files = ca::create(
-                &directory.path().join("ca"),
-                &Passphrase::new("correct horse"),
-                &plan,
-            )
-            .await
-            .unwrap();
             Shared {
+                files: make_authority(&directory.path().join("ca")).await,
                 directory,
-                files,
                 passphrase,
             }
         })

@@ -8,8 +8,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use keys::{Algorithm, FileKeyError, FileSigner, Passphrase, PassphraseError, SignError, Signer};
-use pki::authority::{AuthorityError, Issuer, Purpose, Role, Template, prepare};
+use custody::certify::{CertifyError, issue};
+use keys::{Algorithm, FileKeyError, FileSigner, Passphrase, PassphraseError, Signer};
+use pki::authority::{Issuer, Purpose, Role, Template};
 use pki::chain::{Chain, ChainError};
 use pki::name::Subject;
 
@@ -91,13 +92,7 @@ pub enum MaterialError {
     Oidc(#[from] IssuerKeyError),
     /// A certificate could not be made.
     #[error("a certificate could not be made: {0}")]
-    Authority(#[from] AuthorityError),
-    /// A certificate could not be signed.
-    #[error("a certificate could not be signed: {0}")]
-    Sign(#[from] SignError),
-    /// A signature does not have its form.
-    #[error("a certificate could not be signed: {0}")]
-    Form(#[from] pki::SignatureForm),
+    Certify(#[from] CertifyError),
     /// A chain is not one.
     #[error("{path}: {source}")]
     Chain {
@@ -279,17 +274,6 @@ pub fn read_oidc_key(path: &Path) -> Result<IssuerKey, MaterialError> {
     Ok(IssuerKey::from_pkcs8_pem(
         std::str::from_utf8(&pem).unwrap_or_default(),
     )?)
-}
-
-async fn issue(
-    template: &Template,
-    subject_key: &crypto::PublicKey,
-    issuer: Issuer<'_>,
-    issuer_key: &FileSigner,
-) -> Result<Vec<u8>, MaterialError> {
-    let unsigned = prepare(template, subject_key, issuer)?;
-    let signature = issuer_key.sign(unsigned.tbs()).await?;
-    Ok(unsigned.finish(&signature)?)
 }
 
 fn chain_error(path: &Path, source: ChainError) -> MaterialError {

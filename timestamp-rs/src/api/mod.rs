@@ -86,7 +86,7 @@ async fn certificate_chain(State(authority): State<Arc<Authority>>) -> Response 
         (CONTENT_TYPE, "application/pem-certificate-chain"),
         (CACHE_CONTROL, "max-age=86400, immutable"),
     ];
-    (headers, authority.chain.to_pem().concat()).into_response()
+    (headers, authority.signing.get().chain.to_pem().concat()).into_response()
 }
 
 async fn ping() -> &'static str {

@@ -102,7 +102,7 @@ async fn the_certificate_chain_is_pem_leaf_first_and_may_be_kept() {
             "application/pem-certificate-chain"
         );
         assert_eq!(chain.headers()["cache-control"], "max-age=86400, immutable");
-        let written = std::fs::read_to_string(tsa.file("tsa-chain.pem")).unwrap();
+        let written = std::fs::read_to_string(tsa.file("authority/1/chain.pem")).unwrap();
         assert_eq!(chain.text().await.unwrap(), written);
     }
 }

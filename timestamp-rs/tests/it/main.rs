@@ -24,10 +24,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clock::{ManualClock, SharedClock};
+use custody::{Begin, NewKey, Purpose, Root};
 use keys::{Algorithm, KeyUri, Passphrase, PassphraseSource};
 use reqwest::Response;
 use serve::Limits;
-use timestamp_rs::chain::{self, Files, Options};
 use timestamp_rs::{Config, Service};
 use tokio_util::sync::CancellationToken;
 
@@ -40,18 +40,45 @@ struct Tsa {
     _stop: tokio_util::sync::DropGuard,
 }
 
+/// Where a new authority is.
+struct Files {
+    certificate_chain: PathBuf,
+    key: PathBuf,
+    root_key: PathBuf,
+}
+
 /// New certificates and keys, and a configuration that names them.
 async fn material(algorithm: Algorithm) -> (tempfile::TempDir, Files, Config) {
     let directory = tempfile::tempdir().unwrap();
     let passphrase = directory.path().join("passphrase");
     let secret = Passphrase::create_file(&passphrase).unwrap();
-    let options = Options {
-        algorithm,
-        ..Options::default()
+    let authority = directory.path().join("authority");
+    std::fs::create_dir_all(authority.join("1")).unwrap();
+    let files = Files {
+        certificate_chain: authority.join("1/chain.pem"),
+        key: authority.join("1/key.pem"),
+        root_key: authority.join("root-key.pem"),
     };
-    let files = chain::create(directory.path(), &secret, &options, SystemTime::now())
-        .await
-        .unwrap();
+    let key = |path: &PathBuf| NewKey {
+        uri: KeyUri::file(path),
+        algorithm,
+        existing: false,
+        passphrase: Some(secret.clone()),
+    };
+    Begin {
+        purpose: Purpose::TimeStamping,
+        organization: "Sigkeep".to_owned(),
+        url: "https://tsa.corp.example/api/v1/timestamp".to_owned(),
+        key: key(&files.key),
+        root: Root::New {
+            key: key(&files.root_key),
+            lifetime: Duration::from_secs(3650 * 86_400),
+        },
+        lifetime: Duration::from_secs(3650 * 86_400),
+    }
+    .run(&authority, &clock::SystemClock::shared(), "test")
+    .await
+    .unwrap();
     let mut config = Config::new(&files.certificate_chain, KeyUri::file(&files.key));
     config.passphrase = Some(PassphraseSource::File(passphrase));
     (directory, files, config)

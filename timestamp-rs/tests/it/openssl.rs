@@ -16,7 +16,7 @@ fn openssl(arguments: &[&str], directory: &Path) -> Output {
 
 /// Whether OpenSSL verifies `reply.tsr` against `query.tsq`.
 fn verifies(directory: &Path) -> bool {
-    let pem = std::fs::read_to_string(directory.join("tsa-chain.pem")).unwrap();
+    let pem = std::fs::read_to_string(directory.join("authority/1/chain.pem")).unwrap();
     let (leaf, root) = pem.split_at(pem.rfind("-----BEGIN").unwrap());
     std::fs::write(directory.join("leaf.pem"), leaf).unwrap();
     std::fs::write(directory.join("root.pem"), root).unwrap();
@@ -78,9 +78,10 @@ async fn openssl_refuses_other_data_and_altered_tokens() {
     std::fs::write(directory.join("reply.tsr"), &reply).unwrap();
     assert!(verifies(directory));
     // The hash of the certificate in signingCertificateV2 is the only place with its SHA-256.
-    let chain =
-        pki::chain::Chain::from_pem(&std::fs::read_to_string(tsa.file("tsa-chain.pem")).unwrap())
-            .unwrap();
+    let chain = pki::chain::Chain::from_pem(
+        &std::fs::read_to_string(tsa.file("authority/1/chain.pem")).unwrap(),
+    )
+    .unwrap();
     let hash = crypto::sha256(chain.first());
     let position = reply.windows(32).position(|window| window == hash).unwrap();
     for altered in [

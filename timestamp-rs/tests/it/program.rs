@@ -43,20 +43,23 @@ async fn a_made_chain_serves_until_the_program_is_told_to_stop() {
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("passphrase"), "correct horse\n").unwrap();
     let create = [
-        "create-chain",
-        "--directory",
+        "chain",
+        "init",
         &path("made/on/the/way"),
+        "--organization",
+        "Corp",
+        "--url",
+        "https://tsa.corp.example/api/v1/timestamp",
         "--passphrase-file",
         &path("passphrase"),
-        "--key-algorithm",
-        "p384",
+        "--algorithm",
+        "ecdsa-p384",
     ];
     let created = program(&create).output().await.unwrap();
     assert!(created.status.success(), "{created:?}");
-    // What it prints is the beginning of a configuration.
-    let mut config = String::from_utf8(created.stdout).unwrap();
-    config += &format!(
-        "passphrase: {{file: '{}'}}\nserver: {{listen: '127.0.0.1:0'}}\n",
+    let config = format!(
+        "authority: '{}'\npassphrase: {{file: '{}'}}\nserver: {{listen: '127.0.0.1:0'}}\n",
+        path("made/on/the/way"),
         path("passphrase")
     );
     std::fs::write(path("config.yaml"), config).unwrap();
@@ -106,9 +109,13 @@ async fn wrong_usage_and_configuration_exit_with_2() {
         ),
         (
             &[
-                "create-chain",
-                "--directory",
-                ".",
+                "chain",
+                "init",
+                "no/such/directory",
+                "--organization",
+                "Corp",
+                "--url",
+                "https://tsa.corp.example/api/v1/timestamp",
                 "--passphrase-file",
                 "no/such/file",
             ],

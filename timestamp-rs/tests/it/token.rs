@@ -28,9 +28,10 @@ async fn certificates_are_left_out_unless_asked_for_and_then_only_the_leaf() {
     let without = tsa.reply(&request(&[])).await;
     assert!(Reply::parse(&without).certificates.is_none());
     let with = tsa.reply(&request(&[CERT_REQ])).await;
-    let chain =
-        pki::chain::Chain::from_pem(&std::fs::read_to_string(tsa.file("tsa-chain.pem")).unwrap())
-            .unwrap();
+    let chain = pki::chain::Chain::from_pem(
+        &std::fs::read_to_string(tsa.file("authority/1/chain.pem")).unwrap(),
+    )
+    .unwrap();
     assert_eq!(Reply::parse(&with).certificates, Some(chain.first()));
 }
 
@@ -45,9 +46,10 @@ async fn the_whole_chain_is_embedded_in_der_set_order_if_so_configured() {
         .iter()
         .map(|(_, _, raw)| raw.to_vec())
         .collect();
-    let chain =
-        pki::chain::Chain::from_pem(&std::fs::read_to_string(tsa.file("tsa-chain.pem")).unwrap())
-            .unwrap();
+    let chain = pki::chain::Chain::from_pem(
+        &std::fs::read_to_string(tsa.file("authority/1/chain.pem")).unwrap(),
+    )
+    .unwrap();
     let mut expected: Vec<_> = chain.certificates().map(<[u8]>::to_vec).collect();
     expected.sort();
     assert_eq!(embedded, expected);

@@ -13,13 +13,11 @@
 mod claim;
 mod request;
 mod signer;
-mod transcript;
 mod words;
 
 pub(crate) use claim::checked_owner;
 pub use claim::{Claim, ClaimError};
 pub use request::{Answer, Content, Proposal, Quorum, QuorumOf, Request, RequestError};
 pub use signer::{Limits, Record, RefusalError};
-pub use transcript::{Transcript, TranscriptError};
 pub(crate) use words::is_trust_document;
 pub use words::{lost_anchors, root_changes, targets_changes};

@@ -165,7 +165,7 @@ pub enum RepositoryError {
     },
     /// The transcript cannot be used.
     #[error(transparent)]
-    Transcript(#[from] crate::ceremony::TranscriptError),
+    Transcript(#[from] custody::TranscriptError),
     /// The live mirror cannot be taken over.
     #[error("the mirror cannot be taken over: {0}")]
     Mirror(UpdateError),

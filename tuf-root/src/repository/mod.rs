@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clock::SharedClock;
+use custody::Transcript;
 use keys::Passphrase;
 
 pub use draft::{Progress, QuorumProgress};
@@ -48,7 +49,6 @@ pub use status::{Phase, RoleStatus, Status};
 pub(crate) use storage::put_file;
 use storage::{Disk, Storage};
 
-use crate::ceremony::Transcript;
 use crate::metadata::{
     Custom, Document, Expires, Metadata as _, RoleName, Root, Sha256, TargetName,
 };

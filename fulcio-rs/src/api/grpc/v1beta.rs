@@ -65,7 +65,7 @@ async fn create(
         .await?;
     Ok(HttpBody {
         content_type: PEM_CHAIN.to_owned(),
-        data: pem_chain(&certifier, &issued).join("\n").into_bytes(),
+        data: pem_chain(&issued).join("\n").into_bytes(),
     })
 }
 
@@ -75,6 +75,12 @@ async fn root(
 ) -> Result<HttpBody, RequestError> {
     Ok(HttpBody {
         content_type: PEM_CHAIN.to_owned(),
-        data: certifier.issuer.authority().pem().join("\n").into_bytes(),
+        data: certifier
+            .issuer
+            .authority()
+            .bundle()
+            .concat()
+            .join("\n")
+            .into_bytes(),
     })
 }

@@ -80,7 +80,7 @@ async fn create(
         .certify(audited, &token, proof, Encodings::Pem)
         .await?;
     let chain = Some(CertificateChain {
-        certificates: pem_chain(&certifier, &issued),
+        certificates: pem_chain(&issued),
     });
     Ok(SigningCertificate {
         certificate: Some(match issued.sct {
@@ -97,10 +97,12 @@ async fn trust_bundle(
     certifier: Arc<Certifier>,
     _: tonic::Request<Empty>,
 ) -> Result<TrustBundle, RequestError> {
+    let authority = certifier.issuer.authority();
+    let chain = |certificates: &Vec<String>| CertificateChain {
+        certificates: certificates.clone(),
+    };
     Ok(TrustBundle {
-        chains: vec![CertificateChain {
-            certificates: certifier.issuer.authority().pem().to_vec(),
-        }],
+        chains: authority.bundle().iter().map(chain).collect(),
     })
 }
 

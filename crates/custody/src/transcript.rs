@@ -12,12 +12,12 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::metadata::{Expires, Sha256};
+use wire::trust::Timestamp;
 
 /// Longest transcript that is read, in bytes.
 const MAX_BYTES: usize = 16 << 20;
 
-/// The transcript of a repository.
+/// The transcript of a repository or an authority.
 #[derive(Clone, Debug)]
 pub struct Transcript {
     path: PathBuf,
@@ -84,7 +84,8 @@ impl Transcript {
             .last()
             .and_then(|line| line.rsplit_once("  #"))
             .map_or_else(start, |(_, hash)| hash.to_owned());
-        let time = Expires::at_secs(now_secs).map_or_else(String::new, |at| at.to_string());
+        let time =
+            Timestamp::from_secs(now_secs).map_or_else(|_| String::new(), |at| at.to_string());
         let event: String = event
             .chars()
             .map(|c| if c.is_control() { ' ' } else { c })
@@ -111,7 +112,7 @@ fn start() -> String {
 }
 
 fn link(chain: &str, event: &str) -> String {
-    Sha256::of(format!("{chain}\n{event}").as_bytes()).to_string()
+    hex::encode(crypto::sha256(format!("{chain}\n{event}").as_bytes()))
 }
 
 fn io(path: &Path) -> impl Fn(std::io::Error) -> TranscriptError {
@@ -119,5 +120,43 @@ fn io(path: &Path) -> impl Fn(std::io::Error) -> TranscriptError {
     move |source| TranscriptError::Io {
         path: path.clone(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_or_missing_line_is_found_and_a_cut_off_one_is_written_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("transcript");
+        let transcript = Transcript::at(path.clone());
+        for event in ["one", "two\nlines", "three"] {
+            transcript.append(1_700_000_000, event).unwrap();
+        }
+        let text = transcript.read().unwrap();
+        assert_eq!(text.lines().count(), 3);
+        assert!(
+            text.contains("2023-11-14T22:13:20Z  two lines  #"),
+            "{text}"
+        );
+        std::fs::write(&path, format!("{text}2026-01-01T00:00:00Z  half a li")).unwrap();
+        transcript.append(1_700_000_001, "four").unwrap();
+        let text = transcript.read().unwrap();
+        assert_eq!(text.lines().count(), 4);
+        for changed in [
+            text.replace("one", "0ne"),
+            text.lines()
+                .skip(1)
+                .map(|line| format!("{line}\n"))
+                .collect(),
+        ] {
+            std::fs::write(&path, changed).unwrap();
+            assert!(matches!(
+                transcript.read(),
+                Err(TranscriptError::Changed(1))
+            ));
+        }
     }
 }
