@@ -52,6 +52,7 @@ tools: ## Install the test runner and the licence checker, if they are missing.
 	@.ci/postgresql
 	@.ci/softhsm
 	@.ci/moto
+	@.ci/openpgp
 
 clients: ## Install the pinned Sigstore clients into target/clients.
 	conformance/install
@@ -59,6 +60,7 @@ clients: ## Install the pinned Sigstore clients into target/clients.
 conformance: full clients ## Drive the unmodified clients against the running stack.
 	@.ci/softhsm
 	@.ci/moto
+	@.ci/openpgp
 	SIGKEEP=$(abspath $(TARGET))/up/sigkeep $(TARGET)/clients/python/bin/pytest -q -ra conformance
 
 bench: ## Measure this machine: start-up, memory, writes, certificates, beside the machine's limits.

@@ -13,10 +13,10 @@ ROWS = [
     {"logstore-postgres", "logstore-sqlite"},
     {"custody", "sequencer", "serve"},
     {"logstore", "keys"},
-    {"wire", "tlog", "pki", "crypto", "clock"},
+    {"wire", "tlog", "pki", "crypto", "openpgp", "clock"},
 ]
 SAME_ROW = {("tlog", "crypto"), ("pki", "crypto"), ("wire", "crypto"), ("wire", "pki"), ("wire", "tlog")}
-PURE = {"wire", "tlog", "pki", "crypto"}
+PURE = {"wire", "tlog", "pki", "crypto", "openpgp"}
 IMPURE = {"tokio", "axum", "sqlx", "reqwest", "clock"}
 SQL = {"logstore-postgres", "logstore-sqlite"}
 

@@ -9,11 +9,17 @@ mod cose;
 mod dsse;
 mod envelope;
 mod hashedrekord;
+#[cfg(feature = "openpgp")]
+mod helm;
 mod intoto;
 mod jar;
 mod minisign;
+#[cfg(feature = "openpgp")]
+mod pgp;
 mod rekord;
 mod rfc3161;
+#[cfg(feature = "openpgp")]
+mod rpm;
 mod ssh;
 mod statement;
 mod tuf;
@@ -70,6 +76,14 @@ const KINDS: &[Kind] = &[
             verify: hashedrekord::verify,
         }],
     },
+    #[cfg(feature = "openpgp")]
+    Kind {
+        name: wire::rekor::helm::KIND,
+        versions: &[Version {
+            number: wire::rekor::helm::VERSION,
+            verify: helm::verify,
+        }],
+    },
     Kind {
         name: wire::rekor::intoto::KIND,
         versions: &[
@@ -104,6 +118,14 @@ const KINDS: &[Kind] = &[
             verify: rfc3161::verify,
         }],
     },
+    #[cfg(feature = "openpgp")]
+    Kind {
+        name: wire::rekor::rpm::KIND,
+        versions: &[Version {
+            number: wire::rekor::rpm::VERSION,
+            verify: rpm::verify,
+        }],
+    },
     Kind {
         name: wire::rekor::tuf::KIND,
         versions: &[Version {
@@ -113,8 +135,15 @@ const KINDS: &[Kind] = &[
     },
 ];
 
-/// Kinds and versions that Rekor v1 defines and this log does not take; any other kind is unknown.
-const KNOWN_ELSEWHERE: &[(&str, &str)] = &[("helm", "0.0.1"), ("rpm", "0.0.1")];
+/// Kinds and versions that Rekor v1 defines and this build does not verify; any other kind is
+/// unknown.
+const NOT_BUILT: &[(&str, &str)] = match cfg!(feature = "openpgp") {
+    true => &[],
+    false => &[
+        (wire::rekor::helm::KIND, wire::rekor::helm::VERSION),
+        (wire::rekor::rpm::KIND, wire::rekor::rpm::VERSION),
+    ],
+};
 
 /// Why an entry is being looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,9 +218,14 @@ pub enum EntryError {
         /// The version asked for.
         version: String,
     },
-    /// A kind that exists, but not here.
+    /// A kind that the configuration disables.
     #[error("entry kind '{0}' is not enabled for submission on this server")]
     KindNotEnabled(String),
+    /// A kind, or a format of signature, that needs a feature which this build lacks.
+    #[error(
+        "entry kind '{0}' is not enabled for submission on this server: it was built without OpenPGP; release builds have it (cargo feature `openpgp`)"
+    )]
+    NotBuilt(String),
     /// The `spec` does not follow its schema.
     #[error("validation failure list:\n{0}")]
     Schema(String),
@@ -256,7 +290,7 @@ impl<'a> Submission<'a> {
             .filter(|kind| !kind.is_empty())
             .ok_or(EntryError::Required("kind"))?;
         let here = KINDS.iter().find(|known| known.name == kind);
-        if here.is_none() && !KNOWN_ELSEWHERE.iter().any(|(name, _)| *name == kind) {
+        if here.is_none() && !NOT_BUILT.iter().any(|(name, _)| *name == kind) {
             return Err(EntryError::UnknownKind(kind.to_owned()));
         }
         let version = proposed
@@ -282,8 +316,8 @@ impl<'a> Submission<'a> {
                 spec,
                 cheap: kind == wire::rekor::hashedrekord::KIND && spec.get().len() <= CHEAP_SPEC,
             }),
-            None if KNOWN_ELSEWHERE.contains(&(kind, number)) => {
-                Err(EntryError::KindNotEnabled(kind.to_owned()))
+            None if NOT_BUILT.contains(&(kind, number)) => {
+                Err(EntryError::NotBuilt(kind.to_owned()))
             }
             None => Err(EntryError::UnknownVersion {
                 kind: kind.to_owned(),
@@ -319,12 +353,11 @@ impl<'a> Submission<'a> {
 /// Whether Rekor v1 defines a kind of this name.
 #[must_use]
 pub fn is_kind(name: &str) -> bool {
-    KINDS.iter().any(|kind| kind.name == name)
-        || KNOWN_ELSEWHERE.iter().any(|(kind, _)| *kind == name)
+    KINDS.iter().any(|kind| kind.name == name) || NOT_BUILT.iter().any(|(kind, _)| *kind == name)
 }
 
 /// The canonical form of a key, whose SHA-256 is a term of the entries that it signed; `None` for
-/// formats whose entries this log does not take.
+/// formats that this build does not verify.
 pub fn canonical_key(format: PublicKeyFormat, key: &[u8]) -> Option<Result<Vec<u8>, EntryError>> {
     let text = |text: &str| text.as_bytes().to_vec();
     match format {
@@ -338,6 +371,13 @@ pub fn canonical_key(format: PublicKeyFormat, key: &[u8]) -> Option<Result<Vec<u
         }
         PublicKeyFormat::Ssh => Some(ssh::Key::parse(key).map(|key| text(key.canonical()))),
         PublicKeyFormat::Tuf => Some(tuf::canonical_root(key)),
+        #[cfg(feature = "openpgp")]
+        PublicKeyFormat::Pgp => Some(
+            openpgp::Keyring::parse(key)
+                .map(|keys| keys.canonical().to_vec())
+                .map_err(Into::into),
+        ),
+        #[cfg(not(feature = "openpgp"))]
         PublicKeyFormat::Pgp => None,
     }
 }

@@ -3,6 +3,8 @@
 use wire::rekor::Digest;
 use wire::rekor::rekord::{KIND, Proposed, ProposedSignature, body};
 
+#[cfg(feature = "openpgp")]
+use super::pgp;
 use super::{
     EntryError, Limits, Purpose, Terms, Verified, Verifier, from_spec, minisign, sha256_of, ssh,
 };
@@ -60,6 +62,12 @@ enum Signed {
         signature: ssh::Signature,
         key: ssh::Key,
     },
+    #[cfg(feature = "openpgp")]
+    Pgp {
+        signature: openpgp::DetachedSignature,
+        keys: Box<openpgp::Keyring>,
+        subjects: Vec<String>,
+    },
 }
 
 impl Signed {
@@ -95,9 +103,18 @@ impl Signed {
                 signature: ssh::Signature::parse(&signature.0)?,
                 key: ssh::Key::parse(&key.0)?,
             }),
-            "pgp" => Err(EntryError::invalid(
-                "signatures of format pgp are not enabled on this server",
-            )),
+            #[cfg(feature = "openpgp")]
+            "pgp" => {
+                let signature = openpgp::DetachedSignature::parse(&signature.0)?;
+                let keys = Box::new(openpgp::Keyring::parse(&key.0)?);
+                Ok(Self::Pgp {
+                    signature,
+                    subjects: pgp::subjects(&keys),
+                    keys,
+                })
+            }
+            #[cfg(not(feature = "openpgp"))]
+            "pgp" => Err(EntryError::NotBuilt("rekord (format pgp)".to_owned())),
             _ => Err(EntryError::not_listed("signature.format", FORMATS)),
         }
     }
@@ -118,6 +135,10 @@ impl Signed {
             }
             Self::Minisign { signature, key } => signature.verify(key, artifact),
             Self::Ssh { signature, key } => signature.verify(key, artifact),
+            #[cfg(feature = "openpgp")]
+            Self::Pgp {
+                signature, keys, ..
+            } => Ok(signature.verify(keys, artifact)?),
         }
     }
 
@@ -145,6 +166,12 @@ impl Signed {
                 key.canonical().as_bytes(),
                 key.subjects(),
             ),
+            #[cfg(feature = "openpgp")]
+            Self::Pgp {
+                signature,
+                keys,
+                subjects,
+            } => ("pgp", signature.canonical(), keys.canonical(), subjects),
         }
     }
 }

@@ -6,7 +6,7 @@
 //! | Term | Of |
 //! |---|---|
 //! | `<hex>` and `sha256:<hex>` | SHA-256 of each signer's key or certificate in canonical form; of TUF metadata and root; of a JAR's signature |
-//! | text | each subject alternative name of a signer's certificate |
+//! | text | each subject alternative name of a signer's certificate; each e-mail address of an OpenPGP key |
 //! | text | role and version of TUF metadata |
 //! | `<algorithm>:<hex>` | artifact, payload or envelope; subjects and materials of in-toto statements |
 

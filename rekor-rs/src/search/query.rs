@@ -41,8 +41,10 @@ pub enum QueryError {
     /// Not a key of the format that it is said to have.
     #[error("public key provided could not be parsed")]
     PublicKey,
-    /// A format whose entries this log does not take.
-    #[error("the PKI format requested is not supported by this server")]
+    /// A format whose signatures this build does not verify.
+    #[error(
+        "the PKI format requested is not supported by this server: it was built without OpenPGP; release builds have it (cargo feature `openpgp`)"
+    )]
     FormatUnsupported,
 }
 

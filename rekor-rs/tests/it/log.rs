@@ -67,6 +67,18 @@ on_every_store! {
         assert!(text.starts_with(r#"{"hashes":[],"rootHash":""#), "{text}");
     }
 
+    async fn six_hashes_lead_from_one_entry_to_fifty_six(stack) {
+        let mut roots = Vec::new();
+        for _ in 0..56 {
+            let (_, entry) = stack.create(&unique_hashedrekord()).await;
+            roots.push(hash(&entry["verification"]["inclusionProof"]["rootHash"]));
+        }
+        let proof: Value = stack.get("/api/v1/log/proof?lastSize=56").await.json().await.unwrap();
+        let hashes: Vec<Hash> = proof["hashes"].as_array().unwrap().iter().map(hash).collect();
+        assert_eq!(hashes.len(), 6);
+        tlog::verify_consistency(1, 56, &hashes, &roots[0], &roots[55]).unwrap();
+    }
+
     async fn sizes_that_cannot_be_are_refused(stack) {
         stack.create(&unique_hashedrekord()).await;
         let info: Value = stack.get("/api/v1/log").await.json().await.unwrap();

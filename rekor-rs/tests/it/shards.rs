@@ -2,7 +2,8 @@
 
 use crate::hashedrekord::vector;
 use crate::on_every_store;
-use crate::stack::{Stack, check_checkpoint, refusal, unique_hashedrekord};
+use crate::stack::{Stack, check_checkpoint, decode, refusal, unique_hashedrekord};
+use crypto::HashAlgorithm;
 use logstore::{LogId, LogState};
 use rekor_rs::Service;
 use serde_json::{Value, json};
@@ -72,6 +73,24 @@ on_every_store! {
         assert_eq!(proof["rootHash"], inactive["rootHash"]);
         let (_, message) = refusal(stack.get("/api/v1/log/proof?lastSize=3").await, 400).await;
         assert!(message.contains("observable(1)"), "{message}");
+    }
+
+    async fn a_promise_is_over_the_number_among_all_shards(stack) {
+        stack.create(&vector()).await;
+        rotate(stack).await;
+        // `create` verifies the promise over the number in the answer.
+        let (_, entry) = stack.create(&unique_hashedrekord()).await;
+        let number = |index: &Value| {
+            format!(
+                r#"{{"body":{},"integratedTime":{},"logID":{},"logIndex":{index}}}"#,
+                entry["body"], entry["integratedTime"], entry["logID"]
+            )
+        };
+        let promise = decode(entry["verification"]["signedEntryTimestamp"].as_str().unwrap());
+        let key = stack.public_key("").await;
+        let verifies = |text: String| key.verify(HashAlgorithm::Sha256, text.as_bytes(), &promise).is_ok();
+        assert!(verifies(number(&json!(1))));
+        assert!(!verifies(number(&entry["verification"]["inclusionProof"]["logIndex"])));
     }
 
     async fn a_shard_that_still_grows_must_be_the_last(stack) {

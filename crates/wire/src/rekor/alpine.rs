@@ -2,42 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{Base64, Body, Digest, ProposedDigest, encode_base64};
+use super::package::Key;
+pub use super::package::Proposed;
+use super::{Body, Digest, encode_base64};
 
 /// The kind's name.
 pub const KIND: &str = "alpine";
 /// The version that this module writes.
 pub const VERSION: &str = "0.0.1";
-
-/// The `spec` as submitted.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Proposed<'a> {
-    /// Who signed.
-    pub public_key: Option<ProposedKey>,
-    /// The package.
-    #[serde(borrow)]
-    pub package: Option<ProposedPackage<'a>>,
-}
-
-/// `spec.publicKey`.
-#[derive(Debug, Deserialize)]
-pub struct ProposedKey {
-    /// PEM key or certificate.
-    pub content: Option<Base64>,
-}
-
-/// `spec.package`.
-#[derive(Debug, Deserialize)]
-pub struct ProposedPackage<'a> {
-    /// The file.
-    pub content: Option<Base64>,
-    /// Its SHA-256 digest.
-    #[serde(borrow)]
-    pub hash: Option<ProposedDigest<'a>>,
-}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -50,11 +24,6 @@ struct Spec<'a> {
 struct Package<'a> {
     hash: Digest<'a>,
     pkginfo: &'a BTreeMap<String, String>,
-}
-
-#[derive(Serialize)]
-struct Key {
-    content: String,
 }
 
 /// Prints the canonical body; `None` never happens for maps of strings. `public_key` is the

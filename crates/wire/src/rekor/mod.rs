@@ -18,11 +18,14 @@ pub mod cose;
 pub mod dsse;
 mod entry_id;
 pub mod hashedrekord;
+pub mod helm;
 pub mod intoto;
 pub mod jar;
+mod package;
 pub mod rekord;
 mod requests;
 pub mod rfc3161;
+pub mod rpm;
 pub mod tuf;
 
 pub use answers::{
@@ -31,6 +34,7 @@ pub use answers::{
 };
 pub use b64::{Base64, decode_base64, encode_base64};
 pub use entry_id::{EntryId, EntryIdError, EntryRef};
+pub use package::{ProposedKey, ProposedPackage};
 pub use requests::{
     MAX_QUERY_ITEMS, Operator, ProposedEntry, PublicKeyFormat, PublicKeyQuery, SearchIndex,
     SearchLogQuery, Text,

@@ -4,6 +4,8 @@
 mod alpine;
 mod cose;
 mod jar;
+#[cfg(feature = "openpgp")]
+mod openpgp;
 mod rekord;
 mod rfc3161;
 mod switches;
@@ -13,11 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::stack::{Backend, Stack};
-
-async fn stack() -> Stack {
-    Stack::start(Backend::Sqlite).await
-}
+use crate::stack::Stack;
 
 fn entry(kind: &str, spec: &Value) -> Value {
     json!({"apiVersion": "0.0.1", "kind": kind, "spec": spec})

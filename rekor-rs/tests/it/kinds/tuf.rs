@@ -1,7 +1,8 @@
 use serde_json::{Value, json};
 
-use super::{entry, found_by_key, refused, stack, taken};
+use super::{entry, found_by_key, refused, taken};
 use crate::keys::Key;
+use crate::on_every_store;
 use crate::stack::b64;
 
 const FUTURE: &str = "2130-01-01T00:00:00Z";
@@ -61,106 +62,100 @@ fn canonical(document: &Value) -> Vec<u8> {
     serde_json_canonicalizer::to_vec(&document).unwrap()
 }
 
-#[tokio::test]
-async fn metadata_and_root_are_kept_in_canonical_form() {
-    let stack = stack().await;
-    let repository = Repository::new();
-    let (root, timestamp) = (repository.root(FUTURE), repository.timestamp(FUTURE));
-    let (id, spec) = taken(&stack, &proposal(&timestamp, &root)).await;
-    let expected = json!({
-        "metadata": {"content": b64(canonical(&timestamp))},
-        "root": {"content": b64(canonical(&root))},
-        "spec_version": "1.0.31",
-    });
-    assert_eq!(spec, expected);
-    // The canonical body is a proposal, too.
-    assert_eq!(stack.submit(&entry("tuf", &spec)).await.status(), 409);
-    found_by_key(&stack, "tuf", root.to_string().as_bytes(), &id).await;
-    for subject in ["timestamp", "42"] {
-        assert_eq!(
-            stack.search(json!({"subject": subject})).await,
-            [id.as_str()]
-        );
+on_every_store! {
+    async fn metadata_and_root_are_kept_in_canonical_form(stack) {
+        let repository = Repository::new();
+        let (root, timestamp) = (repository.root(FUTURE), repository.timestamp(FUTURE));
+        let (id, spec) = taken(stack, &proposal(&timestamp, &root)).await;
+        let expected = json!({
+            "metadata": {"content": b64(canonical(&timestamp))},
+            "root": {"content": b64(canonical(&root))},
+            "spec_version": "1.0.31",
+        });
+        assert_eq!(spec, expected);
+        // The canonical body is a proposal, too.
+        assert_eq!(stack.submit(&entry("tuf", &spec)).await.status(), 409);
+        found_by_key(stack, "tuf", root.to_string().as_bytes(), &id).await;
+        for subject in ["timestamp", "42"] {
+            assert_eq!(
+                stack.search(json!({"subject": subject})).await,
+                [id.as_str()]
+            );
+        }
+        // The root is metadata, too.
+        taken(stack, &proposal(&root, &root)).await;
     }
-    // The root is metadata, too.
-    taken(&stack, &proposal(&root, &root)).await;
-}
 
-#[tokio::test]
-async fn what_has_expired_is_refused_by_name_of_the_time() {
-    let stack = stack().await;
-    let repository = Repository::new();
-    let (root, timestamp) = (repository.root(FUTURE), repository.timestamp(FUTURE));
-    let past = "2020-02-03T04:05:06Z";
-    refused(
-        &stack,
-        &proposal(&repository.timestamp(past), &root),
-        "expired at 2020-02-03T04:05:06Z",
-    )
-    .await;
-    refused(
-        &stack,
-        &proposal(&timestamp, &repository.root(past)),
-        "expired at",
-    )
-    .await;
-}
+    async fn what_has_expired_is_refused_by_name_of_the_time(stack) {
+        let repository = Repository::new();
+        let (root, timestamp) = (repository.root(FUTURE), repository.timestamp(FUTURE));
+        let past = "2020-02-03T04:05:06Z";
+        refused(
+            stack,
+            &proposal(&repository.timestamp(past), &root),
+            "expired at 2020-02-03T04:05:06Z",
+        )
+        .await;
+        refused(
+            stack,
+            &proposal(&timestamp, &repository.root(past)),
+            "expired at",
+        )
+        .await;
+    }
 
-#[tokio::test]
-async fn signatures_must_be_of_the_role_and_reach_its_threshold() {
-    let stack = stack().await;
-    let repository = Repository::new();
-    let (root, timestamp) = (repository.root(FUTURE), repository.timestamp(FUTURE));
-    let mut changed = timestamp.clone();
-    changed["signed"]["version"] = 43.into();
-    refused(
-        &stack,
-        &proposal(&changed, &root),
-        "threshold, found 0 of 1",
-    )
-    .await;
-    let mut changed = root.clone();
-    changed["signed"]["version"] = 2.into();
-    refused(&stack, &proposal(&timestamp, &changed), "threshold").await;
-    let mut unsigned = timestamp.clone();
-    unsigned["signatures"] = json!([]);
-    refused(&stack, &proposal(&unsigned, &root), "no signatures").await;
-    let snapshot = repository.sign(&json!({"_type": "snapshot", "version": 1, "expires": FUTURE}));
-    refused(&stack, &proposal(&snapshot, &root), "unknown role").await;
-    refused(&stack, &proposal(&timestamp, &timestamp), "malformed").await;
+    async fn signatures_must_be_of_the_role_and_reach_its_threshold(stack) {
+        let repository = Repository::new();
+        let (root, timestamp) = (repository.root(FUTURE), repository.timestamp(FUTURE));
+        let mut changed = timestamp.clone();
+        changed["signed"]["version"] = 43.into();
+        refused(
+            stack,
+            &proposal(&changed, &root),
+            "threshold, found 0 of 1",
+        )
+        .await;
+        let mut changed = root.clone();
+        changed["signed"]["version"] = 2.into();
+        refused(stack, &proposal(&timestamp, &changed), "threshold").await;
+        let mut unsigned = timestamp.clone();
+        unsigned["signatures"] = json!([]);
+        refused(stack, &proposal(&unsigned, &root), "no signatures").await;
+        let snapshot = repository.sign(&json!({"_type": "snapshot", "version": 1, "expires": FUTURE}));
+        refused(stack, &proposal(&snapshot, &root), "unknown role").await;
+        refused(stack, &proposal(&timestamp, &timestamp), "malformed").await;
 
-    // One key under two names is one signer.
-    let mut two = root["signed"].clone();
-    let key = two["keys"][&repository.id].clone();
-    two["keys"]["cd"] = key;
-    two["roles"]["root"] = json!({"keyids": [repository.id, "cd"], "threshold": 2});
-    let mut two = repository.sign(&two);
-    let mut second = two["signatures"][0].clone();
-    second["keyid"] = "cd".into();
-    two["signatures"].as_array_mut().unwrap().push(second);
-    refused(&stack, &proposal(&timestamp, &two), "found 1 of 2").await;
-}
+        // One key under two names is one signer.
+        let mut two = root["signed"].clone();
+        let key = two["keys"][&repository.id].clone();
+        two["keys"]["cd"] = key;
+        two["roles"]["root"] = json!({"keyids": [repository.id, "cd"], "threshold": 2});
+        let mut two = repository.sign(&two);
+        let mut second = two["signatures"][0].clone();
+        second["keyid"] = "cd".into();
+        two["signatures"].as_array_mut().unwrap().push(second);
+        refused(stack, &proposal(&timestamp, &two), "found 1 of 2").await;
+    }
 
-#[tokio::test]
-async fn members_may_be_missing() {
-    let stack = stack().await;
-    refused(
-        &stack,
-        &entry("tuf", &json!({})),
-        "metadata in body is required",
-    )
-    .await;
-    refused(
-        &stack,
-        &entry("tuf", &json!({"metadata": {"content": {}}})),
-        "root in body is required",
-    )
-    .await;
-    refused(&stack, &proposal(&json!({}), &json!({})), "malformed").await;
-    refused(
-        &stack,
-        &proposal(&json!("e30="), &json!("e30=")),
-        "malformed",
-    )
-    .await;
+    async fn members_may_be_missing(stack) {
+        refused(
+            stack,
+            &entry("tuf", &json!({})),
+            "metadata in body is required",
+        )
+        .await;
+        refused(
+            stack,
+            &entry("tuf", &json!({"metadata": {"content": {}}})),
+            "root in body is required",
+        )
+        .await;
+        refused(stack, &proposal(&json!({}), &json!({})), "malformed").await;
+        refused(
+            stack,
+            &proposal(&json!("e30="), &json!("e30=")),
+            "malformed",
+        )
+        .await;
+    }
 }
