@@ -1,5 +1,6 @@
 //! A closed-loop load over keep-alive HTTP/1.1 connections.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use http::Request;
@@ -7,13 +8,14 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 use crate::Error;
 
 /// What one client sends: makes its next request, and says which status is a success.
 pub(crate) trait Work: Send + 'static {
     /// Method, path and body of the next request.
-    fn next(&mut self) -> (http::Method, &'static str, Bytes);
+    fn next(&mut self) -> (http::Method, Cow<'static, str>, Bytes);
 
     /// The status of a success.
     fn expected(&self) -> http::StatusCode;
@@ -27,6 +29,15 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// Of latencies in any order.
+    pub(crate) fn new(mut latencies: Vec<Duration>, elapsed: Duration) -> Self {
+        latencies.sort_unstable();
+        Self {
+            sorted: latencies,
+            elapsed,
+        }
+    }
+
     /// Answers per second.
     pub(crate) fn rate(&self) -> f64 {
         self.sorted.len() as f64 / self.elapsed.as_secs_f64()
@@ -57,16 +68,64 @@ pub(crate) async fn run(
         .into_iter()
         .map(|work| tokio::spawn(client(address.to_owned(), work, end)))
         .collect();
-    let mut sorted = Vec::new();
+    let mut latencies = Vec::new();
     for task in tasks {
-        let latencies = task
-            .await
-            .map_err(|error| Error::Request(error.to_string()))??;
-        sorted.extend(latencies);
+        latencies.extend(
+            task.await
+                .map_err(|error| Error::Request(error.to_string()))??,
+        );
     }
-    let elapsed = start.elapsed();
-    sorted.sort_unstable();
-    Ok(Outcome { sorted, elapsed })
+    Ok(Outcome::new(latencies, start.elapsed()))
+}
+
+/// The body of one answer to GET.
+pub(crate) async fn get(address: &str, path: &str) -> Result<Bytes, Error> {
+    let (mut sender, driver) = connect(address).await?;
+    let (status, body) = send(&mut sender, address, Request::get(path), Bytes::new()).await?;
+    driver.abort();
+    if status == http::StatusCode::OK {
+        return Ok(body);
+    }
+    Err(Error::Request(format!("{address}{path}: {status}")))
+}
+
+type Sender = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
+
+async fn connect(address: &str) -> Result<(Sender, JoinHandle<hyper::Result<()>>), Error> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| failed(address, &error))?;
+    Ok((sender, tokio::spawn(connection)))
+}
+
+async fn send(
+    sender: &mut Sender,
+    address: &str,
+    request: http::request::Builder,
+    body: Bytes,
+) -> Result<(http::StatusCode, Bytes), Error> {
+    let request = request
+        .header("host", address)
+        .header("content-type", "application/json")
+        .body(Full::new(body))
+        .map_err(|error| failed(address, &error))?;
+    let answer = sender
+        .send_request(request)
+        .await
+        .map_err(|error| failed(address, &error))?;
+    let status = answer.status();
+    let body = answer
+        .into_body()
+        .collect()
+        .await
+        .map_err(|error| failed(address, &error))?;
+    Ok((status, body.to_bytes()))
+}
+
+fn failed(address: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::Request(format!("{address}: {error}"))
 }
 
 async fn client(
@@ -74,41 +133,19 @@ async fn client(
     mut work: Box<dyn Work>,
     end: Instant,
 ) -> Result<Vec<Duration>, Error> {
-    let failed = |error: &dyn std::fmt::Display| Error::Request(format!("{address}: {error}"));
-    let stream = TcpStream::connect(&address).await?;
-    stream.set_nodelay(true)?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|e| failed(&e))?;
-    let driver = tokio::spawn(connection);
+    let (mut sender, driver) = connect(&address).await?;
     let mut latencies = Vec::new();
     while Instant::now() < end {
         let (method, path, body) = work.next();
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("host", &address)
-            .header("content-type", "application/json")
-            .body(Full::new(body))
-            .map_err(|e| failed(&e))?;
+        let request = Request::builder().method(method).uri(&*path);
         let sent = Instant::now();
-        let answer = sender.send_request(request).await.map_err(|e| failed(&e))?;
-        let status = answer.status();
-        let body = answer
-            .into_body()
-            .collect()
-            .await
-            .map_err(|e| failed(&e))?
-            .to_bytes();
+        let (status, body) = send(&mut sender, &address, request, body).await?;
         latencies.push(sent.elapsed());
         if status != work.expected() {
-            return Err(failed(&format!(
-                "{status} {}",
-                String::from_utf8_lossy(&body)
-            )));
+            let said = String::from_utf8_lossy(&body);
+            return Err(failed(&address, &format!("{status} {said}")));
         }
     }
-    drop(sender);
     driver.abort();
     Ok(latencies)
 }

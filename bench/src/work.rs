@@ -1,5 +1,7 @@
 //! What the clients send.
 
+use std::borrow::Cow;
+
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::Engine;
@@ -27,6 +29,25 @@ pub(crate) fn log_entries(clients: usize) -> Vec<Box<dyn Work>> {
     each(clients, || LogEntry(Key::generate()))
 }
 
+/// Reads of entries by random index, in a log of `size` entries.
+pub(crate) fn entry_reads(clients: usize, size: u64) -> Vec<Box<dyn Work>> {
+    each(clients, || Read {
+        size,
+        path: |index, _| format!("/api/v1/log/entries?logIndex={index}"),
+    })
+}
+
+/// Consistency proofs between two random sizes, in a log of `size` entries.
+pub(crate) fn consistency_proofs(clients: usize, size: u64) -> Vec<Box<dyn Work>> {
+    each(clients, || Read {
+        size,
+        path: |one, other| {
+            let (first, last) = (one.min(other) + 1, one.max(other) + 1);
+            format!("/api/v1/log/proof?firstSize={first}&lastSize={last}")
+        },
+    })
+}
+
 /// Certificate requests: a fresh signature by the client's key over the token's identity.
 pub(crate) fn certificates(clients: usize, token: &str) -> Vec<Box<dyn Work>> {
     each(clients, || Certificate {
@@ -41,8 +62,8 @@ pub(crate) const EMAIL: &str = "bench@corp.example";
 struct Ping;
 
 impl Work for Ping {
-    fn next(&mut self) -> (Method, &'static str, Bytes) {
-        (Method::GET, "/ping", Bytes::new())
+    fn next(&mut self) -> (Method, Cow<'static, str>, Bytes) {
+        (Method::GET, "/ping".into(), Bytes::new())
     }
 
     fn expected(&self) -> StatusCode {
@@ -50,18 +71,40 @@ impl Work for Ping {
     }
 }
 
+struct Read {
+    size: u64,
+    /// The path, of two random numbers below `size`.
+    path: fn(u64, u64) -> String,
+}
+
+impl Work for Read {
+    fn next(&mut self) -> (Method, Cow<'static, str>, Bytes) {
+        let [one, other] =
+            [random::<8>(), random::<8>()].map(|bytes| u64::from_le_bytes(bytes) % self.size);
+        (Method::GET, (self.path)(one, other).into(), Bytes::new())
+    }
+
+    fn expected(&self) -> StatusCode {
+        StatusCode::OK
+    }
+}
+
+/// Random bytes.
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    #[expect(
+        clippy::expect_used,
+        reason = "a benchmark without randomness cannot run"
+    )]
+    SystemRandom::new().fill(&mut bytes).expect("random bytes");
+    bytes
+}
+
 struct LogEntry(Key);
 
 impl Work for LogEntry {
-    fn next(&mut self) -> (Method, &'static str, Bytes) {
-        let mut artifact = [0; 32];
-        #[expect(
-            clippy::expect_used,
-            reason = "a benchmark without randomness cannot run"
-        )]
-        SystemRandom::new()
-            .fill(&mut artifact)
-            .expect("random bytes");
+    fn next(&mut self) -> (Method, Cow<'static, str>, Bytes) {
+        let artifact = random::<32>();
         let document = json!({
             "apiVersion": "0.0.1",
             "kind": "hashedrekord",
@@ -75,7 +118,7 @@ impl Work for LogEntry {
         });
         (
             Method::POST,
-            "/api/v1/log/entries",
+            "/api/v1/log/entries".into(),
             document.to_string().into(),
         )
     }
@@ -91,7 +134,7 @@ struct Certificate {
 }
 
 impl Work for Certificate {
-    fn next(&mut self) -> (Method, &'static str, Bytes) {
+    fn next(&mut self) -> (Method, Cow<'static, str>, Bytes) {
         let document = json!({
             "credentials": {"oidcIdentityToken": self.token},
             "publicKeyRequest": {
@@ -101,7 +144,7 @@ impl Work for Certificate {
         });
         (
             Method::POST,
-            "/api/v2/signingCert",
+            "/api/v2/signingCert".into(),
             document.to_string().into(),
         )
     }

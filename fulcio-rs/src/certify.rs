@@ -9,6 +9,7 @@ use crate::identity::{Identities, Principal};
 use crate::inventory::{Inventory, Record};
 use crate::issuance::{Issued, Issuer};
 use crate::policy::{Allowed, Policies};
+use crate::step::Step;
 
 /// What certifies.
 #[derive(Debug)]
@@ -31,7 +32,8 @@ impl Certifier {
         proof: Proof<'_>,
         encodings: Encodings,
     ) -> Result<Issued, RequestError> {
-        let identified = self.identities.verify(token, self.clock.now()).await;
+        let verification = self.identities.verify(token, self.clock.now());
+        let identified = Step::Token.take(verification).await;
         let verified = match identified {
             Ok(verified) => verified,
             Err(error) => {
@@ -72,13 +74,13 @@ impl Certifier {
         proof: Proof<'_>,
         encodings: Encodings,
     ) -> Result<Issued, RequestError> {
-        let key = proof.verify(&principal.challenges, encodings, &self.allowed)?;
+        let verification = async { proof.verify(&principal.challenges, encodings, &self.allowed) };
+        let key = Step::Proof.take(verification).await?;
         let issued = self.issuer.issue(principal, key, allowed.lifetime).await?;
         if let Some(inventory) = &self.inventory {
             // Before the certificate leaves: one that nobody knows of must not exist outside.
-            inventory
-                .append(&self.record(request, principal, allowed, &issued))
-                .await?;
+            let record = self.record(request, principal, allowed, &issued);
+            Step::Inventory.take(inventory.append(&record)).await?;
         }
         Ok(issued)
     }

@@ -18,6 +18,7 @@ pub mod issuance;
 pub mod policy;
 mod readiness;
 mod service;
+mod step;
 
 pub use config::{Config, GrpcConfig, Issuers};
 pub use error::{Code, Error, RequestError};

@@ -172,7 +172,7 @@ pub struct Update {
 }
 
 /// Why the store could not do something.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// What names the database is not the address of one. The text does not repeat it, as it may
     /// hold a password.

@@ -1,6 +1,7 @@
 //! The batch loop: group commit over a [`logstore::LogStore`], generic over what a log's leaves
 //! and heads look like.
 
+mod coalesce;
 mod guard;
 mod log;
 mod recent;

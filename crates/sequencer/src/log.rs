@@ -8,6 +8,7 @@ use logstore::{LogId, LogRecord, SharedStore, StoreError};
 use tlog::Hash;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::coalesce::Coalesced;
 use crate::sequence::{Renewal, Sequencer, Waiting};
 use crate::state::State;
 use crate::view::{Tiles, View};
@@ -76,6 +77,7 @@ pub(crate) struct Shared<F> {
     pub(crate) tiles: Tiles,
     pub(crate) refusal: OnceLock<String>,
     view: RwLock<Arc<View>>,
+    newest: Coalesced<Result<Arc<SignedHead>, StoreError>>,
 }
 
 impl<F> Shared<F> {
@@ -136,6 +138,7 @@ impl<F: Format> Log<F> {
             config,
             refusal: OnceLock::new(),
             view: RwLock::new(Arc::clone(state.view())),
+            newest: Coalesced::default(),
         });
         tokio::spawn(Sequencer::new(Arc::clone(&shared), state, receiver, asked).run());
         Ok(Arc::new(Self {
@@ -221,8 +224,12 @@ impl<F: Format> Log<F> {
         })
     }
 
-    /// The newest committed head, whoever committed it.
+    /// The newest committed head, whoever committed it: of the time of this call, or later.
     pub async fn head(&self) -> Result<Arc<SignedHead>, logstore::StoreError> {
+        self.shared.newest.ask(self.read_head()).await
+    }
+
+    async fn read_head(&self) -> Result<Arc<SignedHead>, logstore::StoreError> {
         // Before the read: the view may move on while the store answers, never the store behind it.
         let view = self.shared.view();
         let head = self.shared.store.head(self.shared.record.id).await?;

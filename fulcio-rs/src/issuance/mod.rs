@@ -21,6 +21,7 @@ pub use authority::Authority;
 pub use ct::{CtError, CtLog};
 
 use crate::identity::Principal;
+use crate::step::Step;
 
 /// Longest validity of a certificate.
 pub const LIFETIME: Duration = Duration::from_secs(600);
@@ -118,9 +119,12 @@ impl Issuer {
         let leaf = profile::leaf(principal, key, &authority, self.clock.now(), lifetime)?;
         let (certificate, sct) = match &self.ct {
             Some(log) => {
-                let precertificate = precert::sign(&leaf, &authority).await?;
-                let sct = log.submit(&precertificate, &authority, &self.clock).await?;
-                let certificate = finalize::sign(&leaf, &precertificate, &sct, &authority).await?;
+                let signing = precert::sign(&leaf, &authority);
+                let precertificate = Step::Precertificate.take(signing).await?;
+                let submission = log.submit(&precertificate, &authority, &self.clock);
+                let sct = Step::Sct.take(submission).await?;
+                let signing = finalize::sign(&leaf, &precertificate, &sct, &authority);
+                let certificate = Step::Certificate.take(signing).await?;
                 (certificate, Some(sct))
             }
             None => (finalize::sign_without_log(&leaf, &authority).await?, None),
