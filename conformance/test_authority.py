@@ -88,7 +88,7 @@ def test_an_authority_with_its_own_root(book, names):
     made = book.run("fulcio-rs ca init DIR --organization Corp --url URL --root-key", names).stdout
     assert "It signs from now on" in made
     status = book.run("fulcio-rs ca status DIR", names).stdout
-    assert "nothing is due" in status and "1094 days left" in status
+    assert "nothing is due" in status and re.search("109[45] days left", status)
     transcript = book.run("fulcio-rs ca transcript DIR", names).stdout
     assert "root key made" in transcript and "signing key made" in transcript and "the pin" not in transcript
     # Again: nothing is overwritten.
