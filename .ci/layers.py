@@ -13,10 +13,12 @@ ROWS = [
     {"logstore-postgres", "logstore-sqlite"},
     {"custody", "sequencer", "serve"},
     {"logstore", "keys"},
-    {"wire", "tlog", "pki", "crypto", "openpgp", "clock"},
+    {"wire", "tlog", "pki", "crypto", "openpgp", "verifier", "clock"},
 ]
-SAME_ROW = {("tlog", "crypto"), ("pki", "crypto"), ("wire", "crypto"), ("wire", "pki"), ("wire", "tlog")}
-PURE = {"wire", "tlog", "pki", "crypto", "openpgp"}
+SAME_ROW = {("tlog", "crypto"), ("pki", "crypto"), ("wire", "crypto"), ("wire", "pki"), ("wire", "tlog")} | {
+    ("verifier", other) for other in ("wire", "tlog", "pki", "crypto")
+}
+PURE = {"wire", "tlog", "pki", "crypto", "openpgp", "verifier"}
 IMPURE = {"tokio", "axum", "sqlx", "reqwest", "clock"}
 SQL = {"logstore-postgres", "logstore-sqlite"}
 

@@ -93,6 +93,19 @@ enum SignerId<'a> {
     KeyIdentifier(&'a [u8]),
 }
 
+impl SignerId<'_> {
+    fn names(self, certificate: &Certificate<'_>) -> bool {
+        match self {
+            Self::Issued { issuer, serial } => {
+                certificate.issuer() == issuer && certificate.serial() == serial
+            }
+            Self::KeyIdentifier(id) => {
+                matches!(certificate.subject_key_identifier(), Ok(Some(own)) if own == id)
+            }
+        }
+    }
+}
+
 impl<'a> SignedData<'a> {
     /// Parses a DER `ContentInfo` that is signed data, without trailing bytes.
     pub fn from_der(der: &'a [u8]) -> Result<Self, CmsError> {
@@ -179,10 +192,23 @@ impl<'a> SignedData<'a> {
             (Some(inside), Some(outside)) if inside != outside => return Err(CmsError::Digest),
             (inside, outside) => inside.or(outside).ok_or(CmsError::NoContent)?,
         };
+        self.check_content(&self.signer_key()?, content)
+    }
+
+    /// Verifies the signature over the content that is inside, with a certificate that is known
+    /// from elsewhere; certificates that are carried are not looked at.
+    pub fn verify_by(&self, certificate: &Certificate<'_>) -> Result<(), CmsError> {
+        let content = self.content.ok_or(CmsError::NoContent)?;
+        if !self.signer.certificate.names(certificate) {
+            return Err(CmsError::NoCertificate);
+        }
+        self.check_content(&PublicKey::from_spki_der(certificate.spki())?, content)
+    }
+
+    fn check_content(&self, key: &PublicKey, content: &[u8]) -> Result<(), CmsError> {
         let signer = &self.signer;
-        let key = self.signer_key()?;
         let Some(attributes) = signer.attributes else {
-            return check(&key, signer, content);
+            return check(key, signer, content);
         };
         let mut values = SignedAttributes::default();
         values.read(attributes)?;
@@ -193,7 +219,7 @@ impl<'a> SignedData<'a> {
             return Err(CmsError::Digest);
         }
         // RFC 5652 section 5.4: signed is the SET OF, whatever the tag in its place is.
-        check(&key, signer, &tlv::encode(SET, &[attributes.content]))
+        check(key, signer, &tlv::encode(SET, &[attributes.content]))
     }
 
     fn signer_key(&self) -> Result<PublicKey, CmsError> {
@@ -202,15 +228,7 @@ impl<'a> SignedData<'a> {
             let Ok(certificate) = Certificate::from_der(der) else {
                 continue;
             };
-            let found = match self.signer.certificate {
-                SignerId::Issued { issuer, serial } => {
-                    certificate.issuer() == issuer && certificate.serial() == serial
-                }
-                SignerId::KeyIdentifier(id) => {
-                    matches!(certificate.subject_key_identifier(), Ok(Some(own)) if own == id)
-                }
-            };
-            if found {
+            if self.signer.certificate.names(&certificate) {
                 return Ok(PublicKey::from_spki_der(certificate.spki())?);
             }
         }

@@ -30,5 +30,5 @@ mod token;
 pub(crate) use identifiers::{CONTENT_TYPE, MESSAGE_DIGEST, SIGNED_DATA, TST_INFO, hash_of};
 pub use identifiers::{Policy, PolicyError};
 pub use request::{MAX_NONCE, Request, RequestError};
-pub use response::{ResponseError, verify_response};
+pub use response::{ResponseError, Timestamp, verify_response};
 pub use token::{Embed, Profile, TokenError, UnsignedToken};
