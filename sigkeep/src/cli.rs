@@ -51,7 +51,7 @@ pub fn run() -> ExitCode {
         Command::Fulcio(command) => in_runtime(fulcio_rs::cli::run(command)),
         Command::Rekor(command) => in_runtime(rekor_rs::cli::run(command, store::open)),
         Command::Timestamp(command) => in_runtime(timestamp_rs::cli::run(command)),
-        Command::Tuf(command) => in_runtime(tuf_root::cli::run(command)),
+        Command::Tuf(command) => in_runtime(tuf_root::cli::run(command, "sigkeep tuf")),
         Command::Up(arguments) => in_runtime(async {
             serve::logging::init(serve::logging::Format::detect(), "warn");
             match up::run(arguments).await {

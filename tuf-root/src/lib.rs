@@ -7,6 +7,8 @@
 //! ([`repository`]).
 
 pub mod airgap;
+#[cfg(feature = "s3")]
+pub mod bucket;
 pub mod canonical;
 pub mod ceremony;
 pub mod cli;
@@ -15,6 +17,7 @@ pub mod collect;
 pub mod export;
 pub mod metadata;
 pub mod policy;
+pub mod preflight;
 pub mod profile;
 pub mod refresh;
 pub mod repository;

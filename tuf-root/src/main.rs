@@ -15,5 +15,5 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tuf_root::cli::run(Arguments::parse().command).await
+    tuf_root::cli::run(Arguments::parse().command, "tuf-root").await
 }

@@ -20,7 +20,9 @@ pub const MAX_KEYS: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProfileError {
     /// A role without keys or with too many.
-    #[error("role {role} has {count} keys; it needs 1 to {MAX_KEYS}")]
+    #[error(
+        "role {role} has {count} keys; it needs 1 to {MAX_KEYS}, which `tuf-root key import --role {role}` adds"
+    )]
     KeyCount {
         /// The role.
         role: RoleName,
@@ -29,7 +31,7 @@ pub enum ProfileError {
     },
     /// A threshold that is zero or cannot be met.
     #[error(
-        "role {role} needs {threshold} signatures of {keys} keys; the threshold must be 1 to {keys}"
+        "role {role} needs {threshold} signatures of {keys} keys; add keys with `tuf-root key import --role {role}`, or choose 1 to {keys} with `tuf-root key threshold`"
     )]
     Threshold {
         /// The role.

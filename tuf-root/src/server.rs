@@ -90,7 +90,7 @@ async fn read(path: PathBuf) -> std::io::Result<Option<Vec<u8>>> {
 
 /// A file that clients may ask for.
 #[derive(Debug, PartialEq, Eq)]
-struct Resource {
+pub(crate) struct Resource {
     path: PathBuf,
     /// Whether the content behind this name can never change.
     immutable: bool,
@@ -98,7 +98,7 @@ struct Resource {
 
 impl Resource {
     /// Recognises a name by its exact form; that leaves no room for `..`, escapes or hidden files.
-    fn parse(path: &str) -> Option<Self> {
+    pub(crate) fn parse(path: &str) -> Option<Self> {
         let segments: Vec<&str> = path
             .split('/')
             .filter(|segment| !segment.is_empty())
@@ -140,7 +140,7 @@ impl Resource {
         }
     }
 
-    fn content_type(&self) -> HeaderValue {
+    pub(crate) fn content_type(&self) -> HeaderValue {
         HeaderValue::from_static(match self.path.extension().and_then(|e| e.to_str()) {
             Some("json") => "application/json",
             Some("pem" | "pub") => "application/x-pem-file",
@@ -149,7 +149,7 @@ impl Resource {
     }
 
     /// Roots are few and looked up rarely: never cached, so that no cache answers for a new one.
-    fn cache_control(&self) -> HeaderValue {
+    pub(crate) fn cache_control(&self) -> HeaderValue {
         HeaderValue::from_static(match self.immutable {
             true => "public, max-age=31536000, immutable",
             false => "no-store",

@@ -89,7 +89,7 @@ impl Servers {
         }
         let (repository, stop) = (opened.repository, stop_first.clone());
         groups.first.spawn(async move {
-            tuf_root::refresh::run(repository, stop).await;
+            tuf_root::refresh::run(repository, tuf_root::refresh::DISTANCES.to_vec(), stop).await;
             (Endpoint::Tuf, Ok(()))
         });
         Ok(Self {

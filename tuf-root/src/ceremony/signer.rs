@@ -41,7 +41,7 @@ pub enum RefusalError {
     Expiry(Expires, Period),
     /// A lower version than this key signed.
     #[error(
-        "this key signed {role} version {signed} before and now is asked for version {asked}: somebody is going back. Recover the repository first (tuf-root recover)"
+        "this key signed {role} version {signed} before and now is asked for version {asked}: somebody is going back. Recover the repository first (`tuf-root recover`)"
     )]
     Rollback {
         /// The role.

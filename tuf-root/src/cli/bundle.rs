@@ -9,7 +9,7 @@ use crypto::PublicKey;
 use keys::KeyUri;
 use serde_json::json;
 
-use super::{Location, Message, Signing, print_json, say};
+use super::{Failure, Location, Signing, print_json, say, tell};
 use crate::airgap::{Applied, Bundle, Enclave, MAX_ARCHIVE, Setup};
 use crate::client::{Directory, Expiry};
 use crate::metadata::{Document, Sha256};
@@ -38,7 +38,7 @@ pub enum BundleCommand {
     /// In the enclave, once: make its online key and say which repository it belongs to
     ///
     /// Writes DIR/online-key.json, a claim that the centre has to import into the roles snapshot
-    /// and timestamp before the first bundle is made: `tuf-root key import`.
+    /// and timestamp before the first bundle is made, with `key import`.
     Init {
         /// Where the enclave's files go, and the passphrase of its key file
         #[command(flatten)]
@@ -89,7 +89,7 @@ pub enum BundleCommand {
     },
 }
 
-pub(super) async fn bundle(command: BundleCommand) -> Result<(), Message> {
+pub(super) async fn bundle(command: BundleCommand) -> Result<(), Failure> {
     match command {
         BundleCommand::Create { signing, key, out } => create(&signing, &key, &out).await,
         BundleCommand::Init {
@@ -131,7 +131,7 @@ pub(super) async fn bundle(command: BundleCommand) -> Result<(), Message> {
     }
 }
 
-async fn create(signing: &Signing, key: &KeyUri, out: &Path) -> Result<(), Message> {
+async fn create(signing: &Signing, key: &KeyUri, out: &Path) -> Result<(), Failure> {
     let passphrase = signing.passphrase()?;
     let signer = match key {
         KeyUri::File(path) if !path.exists() => {
@@ -172,11 +172,11 @@ async fn create(signing: &Signing, key: &KeyUri, out: &Path) -> Result<(), Messa
             facts.expires
         );
     }
-    println!("Carry it to the enclave, then: tuf-root bundle apply --key PUBLIC.pem BUNDLE");
+    tell("Carry it to the enclave, then: `tuf-root bundle apply --key PUBLIC.pem BUNDLE`");
     Ok(())
 }
 
-async fn init(signing: &Signing, setup: &Setup) -> Result<(), Message> {
+async fn init(signing: &Signing, setup: &Setup) -> Result<(), Failure> {
     let dir = &signing.location.dir;
     let passphrase = signing.passphrase()?;
     let (_, claim) = Enclave::init(dir, setup, passphrase, SystemClock::shared())
@@ -188,16 +188,16 @@ async fn init(signing: &Signing, setup: &Setup) -> Result<(), Message> {
     write(&path, &json)?;
     match signing.location.json {
         true => print_json(&json!({ "dir": dir, "claim": path })),
-        false => println!(
-            "Prepared {}. Next, at the centre: tuf-root key import --role snapshot --role timestamp {}",
+        false => tell(format_args!(
+            "Prepared {}. Next, at the centre: `tuf-root key import --role snapshot --role timestamp {}`",
             dir.display(),
             path.display()
-        ),
+        )),
     }
     Ok(())
 }
 
-async fn serve(signing: &Signing, listen: SocketAddr) -> Result<(), Message> {
+async fn serve(signing: &Signing, listen: SocketAddr) -> Result<(), Failure> {
     serve::logging::init(serve::logging::Format::detect(), "info");
     let enclave = open(signing)?;
     let router = server::router(enclave.published_dir(), SystemClock::shared());
@@ -217,7 +217,7 @@ async fn serve(signing: &Signing, listen: SocketAddr) -> Result<(), Message> {
     served.map_err(say)
 }
 
-fn open(signing: &Signing) -> Result<Enclave, Message> {
+fn open(signing: &Signing) -> Result<Enclave, Failure> {
     let dir = &signing.location.dir;
     Enclave::open(dir, signing.passphrase()?, SystemClock::shared()).map_err(say)
 }
@@ -238,9 +238,9 @@ fn print_applied(location: &Location, applied: &Applied) {
     }
 }
 
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Message> {
+fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
     use std::io::Read as _;
-    let fail = |e: std::io::Error| format!("{}: {e}", path.display());
+    let fail = |e: std::io::Error| say(format_args!("{}: {e}", path.display()));
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(fail)?;
     file.take(limit.saturating_add(1))
@@ -248,15 +248,15 @@ fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Message> {
         .map_err(fail)?;
     match u64::try_from(bytes.len()).is_ok_and(|length| length <= limit) {
         true => Ok(bytes),
-        false => Err(format!("{}: longer than {limit} bytes", path.display())),
+        false => Err(format!("{}: longer than {limit} bytes", path.display()).into()),
     }
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Message> {
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".tmp");
     let temporary = PathBuf::from(temporary);
     std::fs::write(&temporary, bytes)
         .and_then(|()| std::fs::rename(&temporary, path))
-        .map_err(|e| format!("{}: {e}", path.display()))
+        .map_err(|e| say(format_args!("{}: {e}", path.display())))
 }

@@ -9,7 +9,7 @@ use keys::KeyUri;
 use serde_json::json;
 
 use super::stage::{StagedRole, show};
-use super::{Location, Message, print_json, say};
+use super::{Failure, Location, print_json, say, tell};
 use crate::ceremony::{Answer, Limits, Record, Request};
 use crate::metadata::Key;
 use crate::policy::Period;
@@ -80,7 +80,7 @@ pub struct Sign {
     pub json: bool,
 }
 
-pub(super) async fn payload(command: PayloadCommand) -> Result<(), Message> {
+pub(super) async fn payload(command: PayloadCommand) -> Result<(), Failure> {
     let PayloadCommand::Export {
         location,
         role,
@@ -92,16 +92,16 @@ pub(super) async fn payload(command: PayloadCommand) -> Result<(), Message> {
         true => print_json(&json!({ "file": out, "sha256": request.sha256 })),
         false => {
             show(&request);
-            println!(
-                "Wrote {}. Next, where a key is: tuf-root sign",
+            tell(format_args!(
+                "Wrote {0}. Next, where a key is: `tuf-root sign {0} --key URI`",
                 out.display()
-            );
+            ));
         }
     }
     Ok(())
 }
 
-pub(super) async fn sign(args: Sign) -> Result<(), Message> {
+pub(super) async fn sign(args: Sign) -> Result<(), Failure> {
     let passphrase = args.passphrase_file.as_deref();
     let passphrase = passphrase.map(keys::Passphrase::from_file).transpose();
     let passphrase = passphrase.map_err(say)?;
@@ -111,7 +111,7 @@ pub(super) async fn sign(args: Sign) -> Result<(), Message> {
     let path = match (&args.record, std::env::var_os("HOME")) {
         (Some(path), _) => path.clone(),
         (None, Some(home)) => Path::new(&home).join(".local/state/tuf-root/signed.json"),
-        (None, None) => return Err("say with --record where to note what is signed".to_owned()),
+        (None, None) => return Err("say with --record where to note what is signed".into()),
     };
     let mut record = Record::open(&path).map_err(say)?;
     let limits = Limits {
@@ -119,9 +119,11 @@ pub(super) async fn sign(args: Sign) -> Result<(), Message> {
         max_expiry: args.max_expiry,
         replace: args.replace,
     };
+    let made = std::fs::create_dir_all(&args.out);
+    made.map_err(|e| say(format_args!("{}: {e}", args.out.display())))?;
     let mut written = Vec::new();
     for file in &args.files {
-        let name = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
+        let name = |e: &dyn std::fmt::Display| say(format_args!("{}: {e}", file.display()));
         let (request, proposal) = Request::read(&read(file)?).map_err(|e| name(&e))?;
         let reviewed = record.review(&request, &proposal, &key, limits);
         reviewed.map_err(|e| name(&e))?;
@@ -129,13 +131,13 @@ pub(super) async fn sign(args: Sign) -> Result<(), Message> {
             show(&request);
         }
         if !args.yes && !confirmed()? {
-            return Err("not signed".to_owned());
+            return Err("not signed".into());
         }
         // Noted first: what left the machine is never forgotten.
         record.note(&request, key.id()).map_err(say)?;
         let signature = signer.sign(request.payload()).await.map_err(say)?;
         if !key.verifies(request.payload(), &signature) {
-            return Err(keys::SignError::BadSignature.to_string());
+            return Err(say(keys::SignError::BadSignature));
         }
         let short: String = key.id().to_string().chars().take(8).collect();
         let out = format!(
@@ -146,7 +148,10 @@ pub(super) async fn sign(args: Sign) -> Result<(), Message> {
         let answer = Answer::to(&request, key.id(), signature);
         write(&out, &answer.to_json().map_err(say)?)?;
         if !args.json {
-            println!("Wrote {}. Next: tuf-root signature import", out.display());
+            tell(format_args!(
+                "Wrote {0}. Next, at the repository: `tuf-root signature import {0}`",
+                out.display()
+            ));
         }
         written.push(out);
     }
@@ -156,12 +161,12 @@ pub(super) async fn sign(args: Sign) -> Result<(), Message> {
     Ok(())
 }
 
-pub(super) async fn signature(command: SignatureCommand) -> Result<(), Message> {
+pub(super) async fn signature(command: SignatureCommand) -> Result<(), Failure> {
     let SignatureCommand::Import { location, files } = command;
     let repository = location.open()?;
     let mut progress = Vec::new();
     for file in &files {
-        let name = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
+        let name = |e: &dyn std::fmt::Display| say(format_args!("{}: {e}", file.display()));
         let answer = Answer::read(&read(file)?).map_err(|e| name(&e))?;
         let imported = repository.import_signature(&answer).await;
         progress.push(imported.map_err(|e| name(&e))?);
@@ -181,14 +186,18 @@ pub(super) async fn signature(command: SignatureCommand) -> Result<(), Message> 
             );
         }
         if p.complete {
-            println!("{} has its signatures. Next: tuf-root publish", p.role);
+            tell(format_args!(
+                "{} has its signatures. Next: `tuf-root publish --dir {}`",
+                p.role,
+                location.dir.display()
+            ));
         }
     }
     Ok(())
 }
 
 /// Asks at the terminal.
-fn confirmed() -> Result<bool, Message> {
+fn confirmed() -> Result<bool, Failure> {
     print!("Sign this? Write yes: ");
     std::io::stdout().flush().map_err(say)?;
     let mut answer = String::new();
@@ -196,8 +205,8 @@ fn confirmed() -> Result<bool, Message> {
     Ok(answer.trim() == "yes")
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, Message> {
-    let fail = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    let fail = |e: &dyn std::fmt::Display| say(format_args!("{}: {e}", file.display()));
     let length = std::fs::metadata(file).map_err(|e| fail(&e))?.len();
     match length <= MAX_FILE {
         true => std::fs::read(file).map_err(|e| fail(&e)),
@@ -205,6 +214,7 @@ fn read(file: &Path) -> Result<Vec<u8>, Message> {
     }
 }
 
-fn write(file: &Path, bytes: &[u8]) -> Result<(), Message> {
-    crate::repository::put_file(file, bytes).map_err(|e| format!("{}: {e}", file.display()))
+fn write(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    crate::repository::put_file(file, bytes)
+        .map_err(|e| say(format_args!("{}: {e}", file.display())))
 }

@@ -10,7 +10,7 @@ use crypto::PublicKey;
 use serde_json::json;
 use wire::trust::Timestamp;
 
-use super::{Location, Message, print_json, say};
+use super::{Failure, Location, print_json, say, tell};
 use crate::client::UpdateError;
 use crate::collect::{self, Collection, Deployment, Endpoints, Finding, Standing};
 use crate::export::{Export, ExportError};
@@ -54,14 +54,11 @@ pub struct Collect {
 pub(super) async fn collect(args: Collect) -> ExitCode {
     match run(&args).await {
         Ok(code) => code,
-        Err(message) => {
-            eprintln!("error: {message}");
-            ExitCode::from(2)
-        }
+        Err(failure) => failure.exit(),
     }
 }
 
-async fn run(args: &Collect) -> Result<ExitCode, Message> {
+async fn run(args: &Collect) -> Result<ExitCode, Failure> {
     // The HTTP client takes its TLS library from the process; it may be chosen already.
     let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let repository = args.location.open()?;
@@ -97,7 +94,8 @@ async fn run(args: &Collect) -> Result<ExitCode, Message> {
             return Err(format!(
                 "{} {} is not approved: compare the fingerprint with one from elsewhere, then say --approve {0}. Nothing was staged",
                 open.fingerprint, open.service
-            ));
+            )
+            .into());
         }
     }
     let files = collected.target_files().map_err(say)?;
@@ -105,7 +103,7 @@ async fn run(args: &Collect) -> Result<ExitCode, Message> {
         repository.stage_target(file).await.map_err(say)?;
     }
     if !args.location.json {
-        println!("Staged. `tuf-root diff` says what the next publication changes.");
+        tell("Staged. `tuf-root diff` says what the next publication changes.");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -129,7 +127,7 @@ fn show(args: &Collect, collected: &Collection) {
 }
 
 /// Asks the person at the terminal, if there is one.
-fn confirmed(finding: &Finding) -> Result<bool, Message> {
+fn confirmed(finding: &Finding) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         return Ok(false);
     }

@@ -7,7 +7,7 @@ use clock::{Clock as _, SystemClock};
 use serde_json::json;
 use wire::trust::Timestamp;
 
-use super::{Location, Message, print_json, say};
+use super::{Failure, Location, print_json, say};
 use crate::export::{Admission, Export, SignatureFormat};
 
 /// Options of `export`.
@@ -102,7 +102,7 @@ impl AdmissionArgs {
     }
 }
 
-pub(super) async fn export(args: ExportArgs) -> Result<(), Message> {
+pub(super) async fn export(args: ExportArgs) -> Result<(), Failure> {
     let published = args.location.dir.join("published");
     let export = Export::read(&published).await.map_err(say)?;
     let now = Timestamp::from_secs(SystemClock::default().now_secs()).map_err(say)?;
@@ -125,7 +125,7 @@ pub(super) async fn export(args: ExportArgs) -> Result<(), Message> {
     let policy = || {
         admission
             .as_ref()
-            .ok_or("a policy needs --images, --issuer and --subject".to_owned())
+            .ok_or_else(|| Failure::from("a policy needs --images, --issuer and --subject"))
     };
     let text = match what {
         ExportKind::ClientTrustConfig => export.client_trust_config().to_json(),

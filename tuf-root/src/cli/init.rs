@@ -5,7 +5,7 @@ use clock::SystemClock;
 use keys::KeyUri;
 use serde_json::json;
 
-use super::{Message, Signing, of_role, print_json, say};
+use super::{Failure, Signing, of_role, print_json, say, tell};
 use crate::metadata::RoleName;
 use crate::policy::{Period, Policy};
 use crate::repository::Repository;
@@ -37,7 +37,7 @@ pub struct Init {
     pub windows: Vec<(RoleName, Period)>,
 }
 
-pub(super) async fn init(args: Init) -> Result<(), Message> {
+pub(super) async fn init(args: Init) -> Result<(), Failure> {
     let mut policy = Policy::default();
     for role in RoleName::ALL {
         let Some(entry) = policy.roles.get_mut(&role) else {
@@ -81,15 +81,16 @@ pub(super) async fn init(args: Init) -> Result<(), Message> {
             "Made a repository in {}, without a root yet.",
             dir.display()
         );
-        println!(
-            "Next, each keyholder: tuf-root key claim; here: tuf-root key import, then stage root."
-        );
+        tell(format_args!(
+            "Next, each keyholder: `tuf-root key claim`; here: `tuf-root key import --dir {}`, then `tuf-root stage root`.",
+            dir.display()
+        ));
     } else {
         println!("Made a repository in {}.", dir.display());
-        println!(
-            "Next: tuf-root target add --dir {} trusted_root.json, then publish.",
+        tell(format_args!(
+            "Next: `tuf-root target add --dir {0} trusted_root.json`, then `tuf-root publish --dir {0}`.",
             dir.display()
-        );
+        ));
     }
     Ok(())
 }

@@ -6,10 +6,10 @@ use clap::Subcommand;
 use keys::{Algorithm, KeyUri};
 use serde_json::json;
 
-use super::{Location, Message, Signing, of_role, print_json, role_name, say};
+use super::{Failure, Location, Signing, of_role, print_json, role_name, say};
 use crate::ceremony::Claim;
 use crate::metadata::{Key, RoleName};
-use crate::repository::NewKey;
+use crate::repository::{NewKey, RepositoryError};
 
 /// `key …`
 #[derive(Debug, Subcommand)]
@@ -92,7 +92,7 @@ pub enum KeyCommand {
     },
 }
 
-pub(super) async fn key(command: KeyCommand) -> Result<(), Message> {
+pub(super) async fn key(command: KeyCommand) -> Result<(), Failure> {
     match command {
         KeyCommand::Claim {
             key,
@@ -131,7 +131,7 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), Message> {
                     key: read_pem(&pem)?,
                     owner: owner.unwrap_or_default(),
                 },
-                (None, None) => return Err("give --key or --pem".to_owned()),
+                (None, None) => return Err("give --key or --pem".into()),
             };
             let keyid = signing.open()?.add_key(&roles, new).await.map_err(say)?;
             let said = format!("Added key {keyid}.");
@@ -193,12 +193,15 @@ async fn claim(
     passphrase_file: Option<&Path>,
     owner: &str,
     out: &Path,
-) -> Result<(), Message> {
+) -> Result<(), Failure> {
     let passphrase = passphrase_file
         .map(keys::Passphrase::from_file)
         .transpose()
         .map_err(say)?;
     let signer = match uri {
+        KeyUri::File(path) if !path.exists() && passphrase.is_none() => {
+            return Err(say(RepositoryError::Passphrase));
+        }
         KeyUri::File(path) if !path.exists() => {
             keys::create(uri, Algorithm::EcdsaP256Sha256, passphrase.as_ref()).await
         }
@@ -219,13 +222,13 @@ async fn claim(
 }
 
 /// Reads a file of `key claim`.
-pub(super) fn read_claim(file: &Path) -> Result<Claim, Message> {
+pub(super) fn read_claim(file: &Path) -> Result<Claim, Failure> {
     let bytes = std::fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?;
-    Claim::read(&bytes).map_err(|e| format!("{}: {e}", file.display()))
+    Claim::read(&bytes).map_err(|e| say(format_args!("{}: {e}", file.display())))
 }
 
-fn read_pem(file: &Path) -> Result<Key, Message> {
-    let fail = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
+fn read_pem(file: &Path) -> Result<Key, Failure> {
+    let fail = |e: &dyn std::fmt::Display| say(format_args!("{}: {e}", file.display()));
     let pem = std::fs::read_to_string(file).map_err(|e| fail(&e))?;
     let public = crypto::PublicKey::from_pem(&pem).map_err(|e| fail(&e))?;
     Key::new(public).map_err(|e| fail(&e))

@@ -4,7 +4,9 @@
 
 mod bundle;
 mod ceremony;
+mod check;
 mod collect;
+mod copies;
 mod export;
 mod init;
 mod key;
@@ -21,6 +23,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use clap::{Args, Subcommand};
 use clock::SystemClock;
@@ -28,20 +31,22 @@ use keys::Passphrase;
 
 pub use bundle::BundleCommand;
 pub use ceremony::{PayloadCommand, Sign, SignatureCommand};
+pub use check::CheckArgs;
 pub use collect::Collect;
+pub use copies::Copies;
 pub use export::{AdmissionArgs, ExportArgs, ExportKind};
 pub use init::Init;
 pub use key::KeyCommand;
-pub use publish::Publish;
+pub use publish::{Publish, Refresh};
 pub use recover::Recover;
-pub use rotate::{NewOnlineKeys, RevokeCommand, RotateCommand};
+pub use rotate::{NewOnlineKeys, RevokeCommand, Rotate, RotateCommand};
 pub use serve::Serve;
 pub use stage::{StageCommand, StagedRole, Unstage};
 pub use target::{StatusArg, TargetCommand, UsageArg};
 pub use verify::Verify;
 
 use crate::metadata::RoleName;
-use crate::repository::Repository;
+use crate::repository::{Repository, RepositoryError};
 
 /// Makes, publishes, refreshes and checks the TUF repository that hands a private Sigstore's trust
 /// root to its clients.
@@ -81,9 +86,14 @@ pub enum Command {
     /// Take signatures that were made elsewhere
     #[command(subcommand)]
     Signature(SignatureCommand),
-    /// Replace keys in good order
-    #[command(subcommand)]
-    Rotate(RotateCommand),
+    /// Replace keys in good order; with --check, see what that does to signatures of the past
+    ///
+    /// `rotate --check BUNDLES` verifies past bundles under the published trusted root and under
+    /// the one that is staged: after a log, a certificate authority or a timestamp authority was
+    /// rotated, and before anything is signed or published. Exit code 1, and the bundle and the
+    /// reason, if one would stop verifying. `stage targets` and `publish` take --check as well,
+    /// and then change nothing.
+    Rotate(Rotate),
     /// Replace keys that somebody else has
     #[command(subcommand)]
     Revoke(RevokeCommand),
@@ -118,7 +128,7 @@ pub enum Command {
     ///
     /// Run it at least daily (timestamp is valid for seven days by default). Needs the snapshot
     /// and timestamp keys; warns when root or targets near their end and their keys are not here.
-    Refresh(Signing),
+    Refresh(Refresh),
     /// Check what is published as a strict client, expiry included
     ///
     /// Reads DIR/published, or with --mirror what a server hands out. Exit code 1 if a client
@@ -159,8 +169,14 @@ pub struct Signing {
     pub passphrase_file: Option<PathBuf>,
 }
 
-/// Runs one command. Exit codes: 0 done, 1 the check failed, 2 wrong usage or configuration.
-pub async fn run(command: Command) -> ExitCode {
+/// What the person typed to get here: `tuf-root`, or `sigkeep tuf`.
+static PROGRAM: OnceLock<&'static str> = OnceLock::new();
+
+/// Runs one command of `program`, which is how messages name the commands to type next.
+///
+/// Exit codes: 0 done, 1 the check failed, 2 wrong usage or configuration.
+pub async fn run(command: Command, program: &'static str) -> ExitCode {
+    PROGRAM.get_or_init(|| program);
     let done = match command {
         Command::Init(args) => init::init(args).await,
         Command::Target(command) => target::target(command).await,
@@ -171,7 +187,9 @@ pub async fn run(command: Command) -> ExitCode {
         Command::Payload(command) => ceremony::payload(command).await,
         Command::Sign(args) => ceremony::sign(args).await,
         Command::Signature(command) => ceremony::signature(command).await,
-        Command::Rotate(command) => rotate::rotate(command).await,
+        Command::Rotate(args) => {
+            return rotate::rotate(args).await.unwrap_or_else(Failure::exit);
+        }
         Command::Revoke(command) => rotate::revoke(command).await,
         Command::Recover(args) => recover::recover(args).await,
         Command::Status(args) => return status::status(args).await,
@@ -186,22 +204,70 @@ pub async fn run(command: Command) -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("error: {message}");
-            ExitCode::from(2)
-        }
+        Err(failure) => failure.exit(),
     }
 }
 
 /// Anything that went wrong, in words for the person at the terminal.
-type Message = String;
+#[derive(Debug)]
+struct Failure {
+    text: String,
+    code: u8,
+}
 
-fn say(error: impl std::fmt::Display) -> Message {
-    error.to_string()
+impl Failure {
+    /// Prints it; the exit code.
+    fn exit(self) -> ExitCode {
+        eprintln!("error: {}", typed(&self.text));
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self { text, code: 2 }
+    }
+}
+
+impl From<&str> for Failure {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<RepositoryError> for Failure {
+    fn from(error: RepositoryError) -> Self {
+        let code = match error {
+            // Nothing is wrong with the command: this is what it was asked to find out.
+            RepositoryError::Preflight(_) => 1,
+            _ => 2,
+        };
+        Self {
+            text: error.to_string(),
+            code,
+        }
+    }
+}
+
+fn say(error: impl Display) -> Failure {
+    error.to_string().into()
+}
+
+/// Prints what to do next, and the like.
+fn tell(text: impl Display) {
+    println!("{}", typed(&text.to_string()));
+}
+
+/// Texts name commands as `tuf-root …`; the person has to type what they typed this time.
+fn typed(text: &str) -> String {
+    match PROGRAM.get().copied() {
+        Some(program) => text.replace("`tuf-root ", &format!("`{program} ")),
+        None => text.to_owned(),
+    }
 }
 
 impl Signing {
-    fn passphrase(&self) -> Result<Option<Passphrase>, Message> {
+    fn passphrase(&self) -> Result<Option<Passphrase>, Failure> {
         self.passphrase_file
             .as_deref()
             .map(Passphrase::from_file)
@@ -209,7 +275,7 @@ impl Signing {
             .map_err(say)
     }
 
-    fn open(&self) -> Result<Repository, Message> {
+    fn open(&self) -> Result<Repository, Failure> {
         Repository::open(
             &self.location.dir,
             self.passphrase()?,
@@ -220,7 +286,7 @@ impl Signing {
 }
 
 impl Location {
-    fn open(&self) -> Result<Repository, Message> {
+    fn open(&self) -> Result<Repository, Failure> {
         Repository::open(&self.dir, None, SystemClock::shared()).map_err(say)
     }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{Message, Signing, print_json, say};
+use super::{CheckArgs, Copies, Failure, Signing, print_json};
 use crate::repository::Outcome;
 
 /// Options of `publish`.
@@ -15,21 +15,40 @@ pub struct Publish {
     /// Sign in memory, walk the new tree as clients would, and change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// What must go on verifying
+    #[command(flatten)]
+    pub check: CheckArgs,
+    /// Where the tree goes besides DIR/published
+    #[command(flatten)]
+    pub copies: Copies,
 }
 
-pub(super) async fn publish(args: Publish) -> Result<(), Message> {
-    let repository = args.signing.open()?;
+/// Options of `refresh`.
+#[derive(Debug, Args)]
+pub struct Refresh {
+    /// Where the repository and its passphrase are
+    #[command(flatten)]
+    pub signing: Signing,
+    /// Where the tree goes besides DIR/published
+    #[command(flatten)]
+    pub copies: Copies,
+}
+
+pub(super) async fn publish(args: Publish) -> Result<(), Failure> {
+    let repository = args.copies.of(args.signing.open()?)?;
+    let repository = args.check.guarded(repository).await?;
     let outcome = match args.dry_run {
         true => repository.simulate().await,
         false => repository.publish().await,
     };
-    report(&args.signing, &outcome.map_err(say)?);
+    report(&args.signing, &outcome?);
     Ok(())
 }
 
-pub(super) async fn refresh(args: Signing) -> Result<(), Message> {
-    let outcome = args.open()?.refresh().await.map_err(say)?;
-    report(&args, &outcome);
+pub(super) async fn refresh(args: Refresh) -> Result<(), Failure> {
+    let repository = args.copies.of(args.signing.open()?)?;
+    let outcome = repository.refresh().await?;
+    report(&args.signing, &outcome);
     Ok(())
 }
 

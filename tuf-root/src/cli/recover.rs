@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::verify::mirror;
-use super::{Location, Message, of_role, print_json, say};
+use super::{Failure, Location, of_role, print_json, say, tell};
 use crate::client::Directory;
 use crate::metadata::{RoleName, Version};
 
@@ -34,7 +34,7 @@ pub struct Recover {
     pub seen: Vec<(RoleName, u64)>,
 }
 
-pub(super) async fn recover(args: Recover) -> Result<(), Message> {
+pub(super) async fn recover(args: Recover) -> Result<(), Failure> {
     let repository = args.location.open()?;
     let recovered = match (&args.mirror, &args.copy) {
         (Some(url), _) => repository.recover(&mirror(url).map_err(say)?).await,
@@ -43,7 +43,7 @@ pub(super) async fn recover(args: Recover) -> Result<(), Message> {
             let mut versions = BTreeMap::new();
             for (role, version) in args.seen {
                 if role == RoleName::Root {
-                    return Err("root versions cannot be skipped; find a copy of each N.root.json and use --copy".to_owned());
+                    return Err("root versions cannot be skipped; find a copy of each N.root.json and use --copy".into());
                 }
                 let version = Version::new(version).ok_or("not a version")?;
                 versions.insert(role, version);
@@ -59,6 +59,9 @@ pub(super) async fn recover(args: Recover) -> Result<(), Message> {
     for (role, version) in &recovered.taken {
         println!("{role}: the next version is above {version}");
     }
-    println!("Next: tuf-root publish");
+    tell(format_args!(
+        "Next: `tuf-root publish --dir {}`",
+        args.location.dir.display()
+    ));
     Ok(())
 }

@@ -2,15 +2,33 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use keys::KeyUri;
 use serde_json::json;
 
 use super::key::read_claim;
-use super::{Location, Message, Signing, of_role, print_json, publish, say};
+use super::{
+    CheckArgs, Copies, Failure, Location, Signing, of_role, print_json, publish, say, tell,
+};
 use crate::metadata::RoleName;
 use crate::repository::{NewKey, Rotation};
+
+/// `rotate …`, or `rotate --check`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub struct Rotate {
+    /// What to replace
+    #[command(subcommand)]
+    pub command: Option<RotateCommand>,
+    /// Where the repository is
+    #[command(flatten)]
+    pub location: Location,
+    /// What must go on verifying
+    #[command(flatten)]
+    pub check: CheckArgs,
+}
 
 /// `rotate …`
 #[derive(Debug, Subcommand)]
@@ -55,9 +73,36 @@ pub struct NewOnlineKeys {
     /// New key, such as timestamp=pkcs11:…; by default a new file under DIR/keys
     #[arg(long = "key", value_name = "ROLE=URI", value_parser = of_role::<KeyUri>)]
     pub keys: Vec<(RoleName, KeyUri)>,
+    /// Where the tree goes besides DIR/published
+    #[command(flatten)]
+    pub copies: Copies,
 }
 
-pub(super) async fn rotate(command: RotateCommand) -> Result<(), Message> {
+pub(super) async fn rotate(args: Rotate) -> Result<ExitCode, Failure> {
+    let Some(command) = args.command else {
+        return check(&args.location, &args.check).await;
+    };
+    replace(command).await.map(|()| ExitCode::SUCCESS)
+}
+
+/// Verifies past bundles under what is staged; changes nothing.
+async fn check(location: &Location, check: &CheckArgs) -> Result<ExitCode, Failure> {
+    if check.sources.is_empty() {
+        return Err(
+            "say what to replace, root or online, or name past bundles with --check".into(),
+        );
+    }
+    let past = check.gather().await?;
+    let report = location.open()?.preflight(&past).await?;
+    match (location.json, report.passed()) {
+        (true, passed) => print_json(&json!({ "ok": passed, "report": report })),
+        (false, true) => println!("{report}"),
+        (false, false) => eprintln!("{report}"),
+    }
+    Ok(ExitCode::from(u8::from(!report.passed())))
+}
+
+async fn replace(command: RotateCommand) -> Result<(), Failure> {
     match command {
         RotateCommand::Root {
             location,
@@ -94,20 +139,20 @@ pub(super) async fn rotate(command: RotateCommand) -> Result<(), Message> {
     }
 }
 
-pub(super) async fn revoke(command: RevokeCommand) -> Result<(), Message> {
+pub(super) async fn revoke(command: RevokeCommand) -> Result<(), Failure> {
     let RevokeCommand::Online(args) = command;
     online(args, true).await
 }
 
-async fn online(args: NewOnlineKeys, revoke: bool) -> Result<(), Message> {
+async fn online(args: NewOnlineKeys, revoke: bool) -> Result<(), Failure> {
     let mut keys: BTreeMap<RoleName, Vec<KeyUri>> = BTreeMap::new();
     for (role, uri) in args.keys {
         if !matches!(role, RoleName::Snapshot | RoleName::Timestamp) {
-            return Err("the online roles are snapshot and timestamp".to_owned());
+            return Err("the online roles are snapshot and timestamp".into());
         }
         keys.entry(role).or_default().push(uri);
     }
-    let repository = args.signing.open()?;
+    let repository = args.copies.of(args.signing.open()?)?;
     let rotation = match revoke {
         true => repository.revoke_online(&keys).await,
         false => repository.rotate_online(&keys).await,
@@ -118,7 +163,9 @@ async fn online(args: NewOnlineKeys, revoke: bool) -> Result<(), Message> {
             print_json(&json!({ "waiting": why }));
         }
         Rotation::Waiting(why) => {
-            println!("The new keys are in a staged root: {why}. Then run this command again.");
+            tell(format_args!(
+                "The new keys are in a staged root: {why}. Then run this command again."
+            ));
         }
     }
     Ok(())

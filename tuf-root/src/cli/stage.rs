@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use super::{Location, Message, print_json, say};
+use super::{CheckArgs, Failure, Location, print_json, say, tell};
 use crate::ceremony::Request;
 use crate::metadata::RoleName;
 
@@ -24,6 +24,9 @@ pub enum StageCommand {
         /// Even if a log or an authority is no longer trusted
         #[arg(long)]
         force: bool,
+        /// What must go on verifying
+        #[command(flatten)]
+        check: CheckArgs,
     },
 }
 
@@ -56,18 +59,23 @@ pub struct Unstage {
     pub role: StagedRole,
 }
 
-pub(super) async fn stage(command: StageCommand) -> Result<(), Message> {
+pub(super) async fn stage(command: StageCommand) -> Result<(), Failure> {
     let (location, request) = match command {
         StageCommand::Root { location } => {
             let request = location.open()?.stage_root().await;
             (location, request)
         }
-        StageCommand::Targets { location, force } => {
-            let request = location.open()?.stage_targets(force).await;
+        StageCommand::Targets {
+            location,
+            force,
+            check,
+        } => {
+            let repository = check.guarded(location.open()?).await?;
+            let request = repository.stage_targets(force).await;
             (location, request)
         }
     };
-    let request = request.map_err(say)?;
+    let request = request?;
     match location.json {
         true => print_json(&json!({
             "role": request.role,
@@ -77,13 +85,17 @@ pub(super) async fn stage(command: StageCommand) -> Result<(), Message> {
         })),
         false => {
             show(&request);
-            println!("Next: tuf-root payload export {} --out FILE", request.role);
+            tell(format_args!(
+                "Next: `tuf-root payload export {} --dir {} --out FILE`",
+                request.role,
+                location.dir.display()
+            ));
         }
     }
     Ok(())
 }
 
-pub(super) async fn unstage(args: Unstage) -> Result<(), Message> {
+pub(super) async fn unstage(args: Unstage) -> Result<(), Failure> {
     let role = args.role.into();
     args.location.open()?.unstage(role).await.map_err(say)?;
     match args.location.json {
@@ -93,7 +105,7 @@ pub(super) async fn unstage(args: Unstage) -> Result<(), Message> {
     Ok(())
 }
 
-pub(super) async fn diff(location: Location) -> Result<(), Message> {
+pub(super) async fn diff(location: Location) -> Result<(), Failure> {
     let lines = location.open()?.changes().await.map_err(say)?;
     match location.json {
         true => print_json(&json!({ "changes": lines })),

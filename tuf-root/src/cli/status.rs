@@ -4,18 +4,17 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{Location, Message, print_json, say};
+use super::{Failure, Location, print_json, say};
 
 pub(super) async fn status(location: Location) -> ExitCode {
     let status = match location.open() {
         Ok(repository) => repository.status().await.map_err(say),
-        Err(message) => Err(message),
+        Err(failure) => Err(failure),
     };
     let status = match status {
         Ok(status) => status,
-        Err(message) => {
-            eprintln!("error: {message}");
-            return ExitCode::from(2);
+        Err(failure) => {
+            return failure.exit();
         }
     };
     if location.json {
@@ -49,7 +48,7 @@ pub(super) async fn status(location: Location) -> ExitCode {
     ExitCode::from(u8::from(!status.attention.is_empty()))
 }
 
-pub(super) fn transcript(location: &Location) -> Result<(), Message> {
+pub(super) fn transcript(location: &Location) -> Result<(), Failure> {
     let text = location.open()?.transcript().read().map_err(say)?;
     match location.json {
         true => print_json(&json!({ "lines": text.lines().collect::<Vec<_>>() })),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
-use super::{Location, Message, print_json, say};
+use super::{Failure, Location, print_json, say, tell};
 use crate::metadata::{Custom, SigstoreCustom, Status, TargetName, Usage};
 use crate::repository::TargetFile;
 use crate::trust;
@@ -71,7 +71,7 @@ pub enum StatusArg {
     Expired,
 }
 
-pub(super) async fn target(command: TargetCommand) -> Result<(), Message> {
+pub(super) async fn target(command: TargetCommand) -> Result<(), Failure> {
     match command {
         TargetCommand::Add {
             location,
@@ -142,9 +142,9 @@ pub(super) async fn target(command: TargetCommand) -> Result<(), Message> {
 fn staged(location: &Location, done: &str, name: &TargetName) {
     match location.json {
         true => print_json(&json!({ "staged": name })),
-        false => println!(
-            "{done} {name}. Clients see it after: tuf-root publish --dir {}",
+        false => tell(format_args!(
+            "{done} {name}. Clients see it after: `tuf-root publish --dir {}`",
             location.dir.display()
-        ),
+        )),
     }
 }

@@ -1,5 +1,6 @@
 //! `verify`: what a strict client makes of what is published.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,10 +9,11 @@ use clock::{Clock as _, SystemClock};
 use serde_json::json;
 use wire::trust::Timestamp;
 
-use super::{Location, print_json};
+use super::{Location, print_json, say, typed};
 use crate::client::{self, Directory, Expiry, Mirror, Source, Trusted, UpdateError};
 use crate::metadata::{Document, Metadata, RoleName, Root};
 use crate::policy::Period;
+use crate::repository::RepositoryError;
 use crate::trust;
 
 /// Options of `verify`.
@@ -26,7 +28,8 @@ pub struct Verify {
     /// The root that the client starts from; by default DIR/roots/1.root.json
     #[arg(long, value_name = "FILE")]
     pub root: Option<PathBuf>,
-    /// Also fail if a role expires within this time, such as 2d
+    /// Fail if a role expires within this time, such as 2d; by default if timestamp or snapshot
+    /// should have been signed again long ago, as far as DIR says when that is
     #[arg(long, value_name = "PERIOD")]
     pub within: Option<Period>,
     /// As if it were this time, such as 2027-01-31T12:00:00Z
@@ -41,12 +44,14 @@ pub(super) async fn verify(args: Verify) -> ExitCode {
         .unwrap_or_else(|| args.location.dir.join("roots").join("1.root.json"));
     let root = match std::fs::read(&bootstrap) {
         Ok(bytes) => bytes,
+        Err(_) if args.root.is_none() && args.location.open().is_ok() => {
+            return say(RepositoryError::NotPublished).exit();
+        }
         Err(e) => {
-            eprintln!(
-                "error: {}: {e}; name the root that clients start from with --root",
-                bootstrap.display()
-            );
-            return ExitCode::from(2);
+            let bootstrap = bootstrap.display();
+            let why =
+                format!("{bootstrap}: {e}; name the root that clients start from with --root");
+            return say(why).exit();
         }
     };
     let system = SystemClock::default().now_secs();
@@ -67,6 +72,11 @@ pub(super) async fn verify(args: Verify) -> ExitCode {
             .await
         }
     };
+    // Somebody who knows the policy sees the absence of the refresh long before clients do.
+    let late = match (args.at, args.within) {
+        (None, None) => online_windows(&args.location),
+        _ => BTreeMap::new(),
+    };
     let trusted = match checked {
         Ok(trusted) => trusted,
         Err(error) => {
@@ -77,7 +87,12 @@ pub(super) async fn verify(args: Verify) -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    let within = args.within.map_or(0, Period::as_secs);
+    let limit = |role: RoleName| {
+        let within = args.within.map_or(0, Period::as_secs);
+        // Half of the window gone is what `status` takes for a refresh that does not run.
+        let late = late.get(&role).map_or(0, |window| window.half().as_secs());
+        within.max(late)
+    };
     let rows = [
         row(&trusted.root),
         row(&trusted.targets),
@@ -86,7 +101,7 @@ pub(super) async fn verify(args: Verify) -> ExitCode {
     ];
     let soon: Vec<&Row> = rows
         .iter()
-        .filter(|r| r.expires.seconds_left(now) <= within)
+        .filter(|r| r.expires.seconds_left(now) <= limit(r.role))
         .collect();
     if args.location.json {
         let roles: Vec<_> = rows
@@ -105,10 +120,25 @@ pub(super) async fn verify(args: Verify) -> ExitCode {
             );
         }
         for r in &soon {
-            eprintln!("{} expires at {}: run tuf-root refresh", r.role, r.expires);
+            let next = match r.role {
+                RoleName::Root | RoleName::Targets => "stage it and have it signed",
+                _ => "does the refresh run? `tuf-root refresh` does it once",
+            };
+            eprintln!(
+                "{}",
+                typed(&format!("{} expires at {}: {next}", r.role, r.expires))
+            );
         }
     }
     ExitCode::from(u8::from(!soon.is_empty()))
+}
+
+/// When the roles that the refresh signs are signed again, if the repository is here.
+fn online_windows(location: &Location) -> BTreeMap<RoleName, Period> {
+    let windows = location.open().ok().and_then(|r| r.windows().ok());
+    let mut windows = windows.unwrap_or_default();
+    windows.retain(|role, _| matches!(role, RoleName::Snapshot | RoleName::Timestamp));
+    windows
 }
 
 pub(super) fn mirror(url: &str) -> Result<Mirror, client::SourceError> {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::client::UpdateError;
 use crate::metadata::{DocumentError, RoleName, SignatureError, TargetName};
+use crate::preflight::{PreflightError, Report};
 use crate::profile::ProfileError;
 
 /// Why a repository could not be read or changed.
@@ -175,6 +176,17 @@ pub enum RepositoryError {
     /// A signature that was just made does not verify.
     #[error(transparent)]
     Signature(SignatureError),
+    /// Past bundles would stop verifying.
+    #[error("{0}\nnothing was changed; end a validity later, or keep what is missing")]
+    Preflight(Report),
+    /// Past bundles could not be checked.
+    #[error(transparent)]
+    PastBundles(#[from] PreflightError),
+    /// A copy for clients could not be brought up to date.
+    #[error(
+        "{0}. What is published in the directory is whole; once this is repaired, run the same command again"
+    )]
+    Destination(#[from] super::DestinationError),
     /// The work was cut off because the program is stopping.
     #[error("the program is stopping")]
     Stopped,

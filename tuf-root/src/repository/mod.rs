@@ -11,10 +11,12 @@
 //! DIR/lock                  held while the repository is being changed
 //! ```
 
+mod destination;
 mod draft;
 mod enrol;
 mod error;
 mod keyring;
+mod preflight;
 mod publish;
 mod recover;
 mod root;
@@ -36,6 +38,7 @@ use clock::SharedClock;
 use custody::Transcript;
 use keys::Passphrase;
 
+pub use destination::{Destination, DestinationError};
 pub use draft::{Progress, QuorumProgress};
 pub use enrol::{KeyEntry, NewKey};
 pub use error::RepositoryError;
@@ -53,6 +56,7 @@ use crate::metadata::{
     Custom, Document, Expires, Metadata as _, RoleName, Root, Sha256, TargetName,
 };
 use crate::policy::{Policy, RolePolicy};
+use crate::preflight::PastBundles;
 use crate::profile::{MAX_TARGET_BYTES, ProfileError};
 
 /// How long to wait for another writer.
@@ -79,6 +83,10 @@ pub struct Repository {
     passphrase: Option<Passphrase>,
     clock: SharedClock,
     storage: Arc<dyn Storage>,
+    /// What must go on verifying.
+    past: Option<Arc<PastBundles>>,
+    /// Copies for clients.
+    destinations: Vec<Arc<dyn Destination>>,
 }
 
 /// Opens the repository in `dir`, or makes it with one key a role, and publishes `targets` if
@@ -105,6 +113,8 @@ impl Repository {
             passphrase,
             clock,
             storage: Arc::new(Disk),
+            past: None,
+            destinations: Vec::new(),
         }
     }
 

@@ -119,6 +119,10 @@ impl Repository {
         if scope == Scope::Expiring && current.trusted.is_none() {
             return Err(RepositoryError::NotPublished);
         }
+        if mode == Mode::Publish && current.trusted.is_some() {
+            // An earlier publication may have been interrupted between the directory and a copy.
+            self.catch_up(&current).await?;
+        }
         let mut changes = Changes::default();
         let root = self
             .next_root(&state, &current, &drafts, keyring, outcome)
@@ -183,6 +187,7 @@ impl Repository {
             changes.apply(storage.as_ref(), &published).map(|()| lock)
         });
         let lock = applied.await.map_err(|_| RepositoryError::Stopped)??;
+        self.follow(&current).await?;
         if bridge.is_some() {
             return Ok(Some(lock));
         }
@@ -282,6 +287,7 @@ impl Repository {
                 "a client that has seen timestamp version {version}"
             ));
         }
+        let mut trusted_root = None;
         for name in fresh.targets.signed().targets.keys() {
             let content = client::target(&preview, &fresh, name)
                 .await
@@ -290,7 +296,12 @@ impl Repository {
                 name: name.clone(),
                 reason: e.to_string(),
             })?;
+            if name.as_str() == trust::TRUSTED_ROOT {
+                trusted_root = Some(content);
+            }
         }
+        let checked = self.guard(Some(current), trusted_root.as_deref()).await?;
+        walked.extend(checked.map(|report| format!("clients of the past: {report}")));
         Ok(walked)
     }
 

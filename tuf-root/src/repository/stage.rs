@@ -74,6 +74,8 @@ impl Repository {
         if !force {
             self.refuse_removal(&state, current.as_ref()).await?;
         }
+        let new = self.staged_trusted_root_of(&targets.targets)?;
+        self.guard(current.as_ref(), new.as_deref()).await?;
         // The version first: it is never used for another content.
         state.save(self.storage.as_ref(), &self.dir)?;
         let document = Document::unsigned(targets);
@@ -284,7 +286,7 @@ impl Repository {
         Ok(contents)
     }
 
-    async fn published_target(
+    pub(super) async fn published_target(
         &self,
         name: &TargetName,
         current: Option<&Current>,

@@ -9,6 +9,7 @@ use super::publish::{is_due, staged_targets};
 use super::state::State;
 use super::{Repository, RepositoryError};
 use crate::metadata::{Document, Expires, Metadata, RoleName, TargetName, Version};
+use crate::policy::Period;
 
 /// The state of a repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -67,6 +68,9 @@ pub struct RoleStatus {
     pub seconds_left: u64,
     /// Whether it should be signed again now.
     pub due: bool,
+    /// How long before its expiry it should be, in seconds.
+    #[serde(rename = "window_seconds")]
+    pub window: Period,
 }
 
 impl Repository {
@@ -119,6 +123,15 @@ impl Repository {
     }
 }
 
+impl Repository {
+    /// How long before the end of its validity each role is signed again.
+    pub fn windows(&self) -> Result<BTreeMap<RoleName, Period>, RepositoryError> {
+        let state = State::load(&self.dir)?;
+        let windows = state.roles.iter().map(|(role, r)| (*role, r.window_secs));
+        Ok(windows.collect())
+    }
+}
+
 /// What is wrong with a role. Root and targets want people once their window opens; snapshot and
 /// timestamp are refreshed by themselves, and something is wrong when half of the window is gone.
 fn attention(role: &RoleStatus, state: &State) -> Option<String> {
@@ -148,5 +161,6 @@ fn role_status<T: Metadata>(
         expires,
         seconds_left: expires.seconds_left(now),
         due: is_due(expires, state.role(T::ROLE)?, now),
+        window: state.role(T::ROLE)?.window_secs,
     })
 }

@@ -285,3 +285,31 @@ fn a_ceremony_says_at_each_step_what_comes_next() {
     says(2, &["stage", "root"], "tuf-root unstage root");
     assert_eq!(work.json(&["status"])["phase"], "ceremony");
 }
+
+#[test]
+fn the_absence_of_the_refresh_is_noticed_long_before_clients_notice() {
+    let work = Workplace::new();
+    work.json(&[&["init"], &PASSPHRASE[..]].concat());
+    std::fs::write(work.path("note.txt"), "content").unwrap();
+    work.json(&["target", "add", "note.txt"]);
+    work.json(&[&["publish"], &PASSPHRASE[..]].concat());
+    work.json(&["verify"]);
+    // As if days had gone by: the policy asks for a signature that should have been there long ago.
+    let path = work.path("tuf/state.json");
+    let mut state: Value = serde_json::from_slice(&read(&path)).unwrap();
+    state["roles"]["timestamp"]["window_secs"] = json!(20 * 86_400);
+    std::fs::write(&path, state.to_string()).unwrap();
+    let said = work.fails(1, &["verify"]);
+    assert!(said.contains("`tuf-root refresh`"), "{said}");
+    work.json(&["verify", "--within", "1d"]);
+}
+
+#[test]
+fn rotate_alone_says_what_it_can_do() {
+    let work = Workplace::new();
+    work.json(&[&["init"], &PASSPHRASE[..]].concat());
+    let said = work.fails(2, &["rotate", "--dir", "tuf"]);
+    assert!(said.contains("--check"), "{said}");
+    let said = work.fails(2, &["rotate", "--check", "nowhere"]);
+    assert!(said.contains("nowhere: No such file"), "{said}");
+}

@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(feature = "s3")]
+mod bucket;
 mod collect;
 mod command_line;
 mod exports;

@@ -191,7 +191,11 @@ async fn the_refresh_task_keeps_a_repository_alive() {
     let served = Served::start().await;
     let first = served.update(None).await.unwrap();
     served.clock.advance(Duration::from_secs(8 * 86_400));
-    let task = tokio::spawn(refresh::run(served.repository.clone(), served.stop.clone()));
+    let task = tokio::spawn(refresh::run(
+        served.repository.clone(),
+        refresh::DISTANCES.to_vec(),
+        served.stop.clone(),
+    ));
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while served.update(None).await.is_err() {
         assert!(
