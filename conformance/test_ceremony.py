@@ -41,7 +41,7 @@ class Runbook:
 
     def command(self, start: str, names: dict[str, str | Path], exact: bool = False) -> list[str]:
         """The first line that begins so (or, if exact, is so), with its placeholders replaced."""
-        start = "tuf-root " + start
+        start = start if start.startswith("sigkeep ") else "tuf-root " + start
         line = next((line for line in self.lines if line == start or not exact and line.startswith(start)), None)
         assert line, f"the runbook has no command {start}"
         self.used.add(line)
@@ -59,21 +59,28 @@ def book():
 class Holder:
     """A keyholder's machine: a directory with a key, and a home that remembers what was signed."""
 
+    uri = "file:ann.pem"
+
     def __init__(self, name: str, folder: Path, book: Runbook):
         self.name, self.home, self.book = name, folder / name, book
         self.home.mkdir(parents=True)
         (self.home / "passphrase").write_text(f"the passphrase of {name}\n")
+        self.names: dict[str, str | Path] = {}
+
+    def environment(self) -> dict[str, str]:
+        return {"HOME": str(self.home), "PATH": os.environ["PATH"]}
 
     def run(self, start: str, *more: str, code: int = 0) -> subprocess.CompletedProcess:
-        command = self.book.command(start, {"PASSPHRASE": "passphrase", "ann": self.name})
-        command = [*program(), *(word for word in command if not word.endswith(".request.json")), *more]
-        environment = {"HOME": str(self.home), "PATH": os.environ["PATH"]}
+        command = self.book.command(start, {"PASSPHRASE": "passphrase", "ann": self.name, **self.names})
+        made_by = [str(sigkeep_binary())] if start.startswith("sigkeep ") else program()
+        command = [*made_by, *(word for word in command if not word.endswith(".request.json")), *more]
+        environment = self.environment()
         done = subprocess.run(command, cwd=self.home, env=environment, capture_output=True, text=True, timeout=60)
         assert done.returncode == code, f"{command}: {done.stdout}{done.stderr}"
         return done
 
     def claim(self) -> Path:
-        self.run("key claim")
+        self.run(f"key claim --key {self.uri}")
         return self.home / f"{self.name}.claim.json"
 
     def keyid(self) -> str:
@@ -83,10 +90,37 @@ class Holder:
         """Carries the requests over, signs them, and returns the signatures."""
         (self.home / "signatures").mkdir(exist_ok=True)
         carried = [Path(shutil.copy(request, self.home)).name for request in requests]
-        done = self.run("sign", *carried, "--yes", "--json", *more, code=code)
+        done = self.run(f"sign root.request.json targets.request.json --key {self.uri}", *carried, "--yes", "--json", *more, code=code)
         if code:
             return [done.stderr]
         return [self.home / file for file in json.loads(done.stdout)["files"]]
+
+
+class TokenHolder(Holder):
+    """A keyholder whose key is made in a token of their own and never leaves it."""
+
+    uri = "'pkcs11:token=ann"
+
+    def __init__(self, name: str, folder: Path, book: Runbook):
+        super().__init__(name, folder, book)
+        (self.home / "tokens").mkdir()
+        (self.home / "softhsm2.conf").write_text(f"directories.tokendir = {self.home / 'tokens'}\nobjectstore.backend = file\n")
+        (self.home / "pin").write_text("1234\n")
+        self.names = {"MODULE": softhsm(), "PIN": self.home / "pin"}
+        token = ["softhsm2-util", "--init-token", "--free", "--label", name, "--pin", "1234", "--so-pin", "5678"]
+        subprocess.run(token, env=self.environment(), check=True, capture_output=True, timeout=30)
+        self.run("sigkeep key create")
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), "SOFTHSM2_CONF": str(self.home / "softhsm2.conf")}
+
+
+def softhsm() -> Path:
+    """SoftHSM's module, where Debian puts it, or $SOFTHSM2_MODULE."""
+    candidates = [os.environ.get("SOFTHSM2_MODULE", ""), "/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/softhsm/libsofthsm2.so"]
+    found = [Path(candidate) for candidate in candidates if candidate and Path(candidate).exists()]
+    assert found, "SoftHSM was not found: `make tools` installs it"
+    return found[0]
 
 
 class Server:
@@ -167,10 +201,10 @@ class Watchers:
 class Ceremony:
     """A repository that two of three people signed."""
 
-    def __init__(self, folder: Path, book: Runbook, stack):
+    def __init__(self, folder: Path, book: Runbook, stack, machine: type[Holder] = Holder):
         self.book, self.folder = book, folder
         self.server = Server(folder / "server", book)
-        self.holders = {name: Holder(name, folder, book) for name in HOLDERS}
+        self.holders = {name: machine(name, folder, book) for name in HOLDERS}
         self.server.call("init")
         for name, holder in self.holders.items():
             holder.claim()
@@ -188,7 +222,8 @@ class Ceremony:
         requests = [self.server.export(role) for role in ("root", "targets")]
         self.server.take(*self.holders["ann"].sign(*requests))
         refused = self.server.call("publish", code=2)["error"]
-        assert "1 of 2" in refused and "tuf-root sign" in refused, refused
+        typed = "tuf-root" if "TUF_ROOT" in os.environ else "sigkeep tuf"
+        assert "1 of 2" in refused and f"`{typed} sign`" in refused, refused
         self.server.take(*self.holders["cho"].sign(*requests))
         assert self.server.publish() == dict.fromkeys(ROLES, 1)
         self.server.serve()
@@ -229,6 +264,34 @@ def test_two_of_three_people_make_a_root_by_files_only(ceremony):
     ceremony.sign("root", "ben", "ann")
     assert server.publish() == {"root": 2}
     assert ceremony.watchers.look()["root"] == 2
+
+
+def test_two_of_three_tokens_make_a_root_by_export_and_import_only(tmp_path, book, stack):
+    made = Ceremony(tmp_path, book, stack, TokenHolder)
+    server = made.server
+    try:
+        server.call("verify")
+        assert not list((server.dir / "keys").glob("root*")) and not list((server.dir / "keys").glob("targets*"))
+        assert all(not list(holder.home.glob("*.pem")) for holder in made.holders.values()), "a key was outside its token"
+        lines = server.call("transcript")["lines"]
+        for name, signed in (("ann", True), ("ben", False), ("cho", True)):
+            assert any(f"held by {name}, to root and targets" in line for line in lines), name
+            assert any(f"held by {name}, over root version 1" in line for line in lines) == signed, name
+        # One public key counts once, whatever form it comes in.
+        again = server.call("key import --dir DIR --role root --role targets", {"ann": "ben"}, code=2)["error"]
+        assert "already (held by ben)" in again, again
+        pem = server.folder / "ben.pem"
+        listed = json.loads((server.dir / "published/1.root.json").read_text())["signed"]["keys"]
+        pem.write_text(listed[made.holders["ben"].keyid()]["keyval"]["public"].rstrip("\n") + "\n\n")
+        again = server.call("key add --dir DIR --role root --pem", {"ann": "mallory", "holder.pem": pem}, code=2)["error"]
+        assert "already (held by ben)" in again, again
+        # The yearly renewal, with the token that rested.
+        server.call("stage root")
+        made.sign("root", "ben", "ann")
+        assert server.publish() == {"root": 2}
+        assert made.watchers.look()["root"] == 2
+    finally:
+        server.stop()
 
 
 def test_a_keyholder_refuses_what_was_changed_on_the_way(ceremony):
@@ -326,6 +389,29 @@ def test_a_stolen_online_key_is_replaced_and_its_versions_are_forgotten(ceremony
             update(thief.url, ceremony.watchers.first, tmp_path / "other")
     finally:
         thief.stop()
+
+
+def test_changed_content_is_checked_against_the_past_before_anybody_signs(ceremony, clients, stack, tmp_path):
+    server, artifact, past = ceremony.server, tmp_path / "artifact.txt", tmp_path / "past"
+    artifact.write_text("a release\n")
+    past.mkdir()
+    clients["cosign 3"].sign(artifact, past / "release.sigstore.json", stack.token("dev@corp.example")).accepted()
+    trusted = json.loads((server.folder / "trusted_root.json").read_text())
+    honest = json.dumps(trusted)
+    period = trusted["tlogs"][0]["publicKey"]["validFor"]
+    period["end"] = period["start"]
+    (server.folder / "trusted_root.json").write_text(json.dumps(trusted))
+    server.call("target add --dir DIR trusted_root.json")
+    [stopped] = server.call("rotate --check", {"BUNDLES": past}, code=1)["report"]["stopped"]
+    assert stopped["bundle"].endswith("release.sigstore.json") and "is trusted from" in stopped["reason"]
+    (server.folder / "trusted_root.json").write_text(honest + "\n")
+    server.call("target add --dir DIR trusted_root.json")
+    assert server.call("rotate --check", {"BUNDLES": stack.endpoints["rekor"]})["ok"] is True
+    server.call("stage targets")
+    ceremony.sign("targets", "ann", "ben")
+    published = server.call("publish --dir DIR --passphrase-file PASSPHRASE --check", {"BUNDLES": past})
+    assert published["published"]["targets"] == 2 and "1 past bundles" in published["accepted_by"][-1]
+    assert ceremony.watchers.look()["targets"] == 2
 
 
 def test_a_restored_backup_goes_on_beyond_the_live_mirror(ceremony, tmp_path, book):

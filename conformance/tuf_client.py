@@ -36,7 +36,7 @@ def update(mirror: str, root: Path, cache: Path, names: list[str] | None = None)
         info = updater.get_targetinfo(name)
         if info is None:
             raise RepositoryError(f"no target {name}")
-        contents[name] = info.hashes["sha256"]
+        contents[name] = info.hashes.get("sha256")
         if updater.find_cached_target(info) is None:
             updater.download_target(info)
     return {
