@@ -34,6 +34,7 @@ impl Server {
             .unwrap();
         let port = port.trim().parse().expect("moto did not start");
         let server = Self { process, port, dir };
+        let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let made = reqwest::Client::new().put(server.url("")).send().await;
         assert!(made.unwrap().status().is_success());
         server

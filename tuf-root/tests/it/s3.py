@@ -21,11 +21,14 @@ backend = DomainDispatcherApplication(create_backend_app)
 def application(environ, start_response):
     path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
     intruder = directory / "intrude"
-    if method == "PUT" and path.endswith("/root.json") and intruder.exists():
+    if method in ("GET", "HEAD"):
+        # A bucket that anybody may read and list; otherwise what is missing would be answered with 403.
+        environ.setdefault("HTTP_AUTHORIZATION", "AWS4-HMAC-SHA256 Credential=testing/20260101/eu-central-1/s3/aws4_request")
+    if method == "PUT" and path.endswith("/1.root.json") and intruder.exists():
         content = intruder.read_bytes()
         intruder.unlink()
         headers = {"Host": environ["HTTP_HOST"], "Authorization": environ.get("HTTP_AUTHORIZATION", "")}
-        Client(backend).put(path.replace("root.json", "timestamp.json"), data=content, headers=headers)
+        Client(backend).put(path.replace("1.root.json", "timestamp.json"), data=content, headers=headers)
 
     def noted(status, headers, *more):
         if method == "PUT":
