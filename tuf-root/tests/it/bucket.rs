@@ -126,7 +126,7 @@ impl Publisher {
             .env("AWS_SECRET_ACCESS_KEY", "not-so-secret-testing-key");
         if arguments
             .first()
-            .is_some_and(|a| !matches!(*a, "target" | "verify"))
+            .is_some_and(|a| !matches!(*a, "target" | "verify" | "recover"))
         {
             command.args(["--passphrase-file", "passphrase"]);
         }
