@@ -63,6 +63,8 @@ class Client:
 
     stack: Stack
     home: Path
+    # What it is started with, such as another clock.
+    prefix: list = field(default_factory=list)
     bin: Path = field(init=False, default=Path())
 
     def __post_init__(self):
@@ -73,7 +75,7 @@ class Client:
         return self.stack.endpoints["oidc"]
 
     def run(self, *command, env: dict[str, str] | None = None) -> Outcome:
-        return run([self.bin, *command], self.home, env)
+        return run([*self.prefix, self.bin, *command], self.home, env)
 
 
 class Cosign(Client):

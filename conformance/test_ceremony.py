@@ -16,6 +16,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tuf.api.exceptions import RepositoryError
 
 from clients import run
@@ -333,6 +335,24 @@ def test_root_keys_rotate_with_both_quorums(ceremony):
         ceremony.sign(role, "ann", "ben")
     assert server.publish()["targets"] == 2
     assert ceremony.watchers.look() == {"root": 3, "targets": 2, "snapshot": 2, "timestamp": 2}
+
+
+def test_the_next_key_of_a_service_is_published_and_the_old_one_ends(ceremony):
+    server = ceremony.server
+    [old] = server.call("rotate service rekor --dir DIR", exact=True)["entries"]
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    (server.folder / "next.pub").write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    end = {"FINGERPRINT": old["fingerprint"], "2026-12-01T00:00:00Z": "2041-01-01T00:00:00Z"}
+    assert "publish the next one first" in server.call("rotate service rekor --dir DIR --end", end, code=2)["error"]
+    for start, names in (("rotate service rekor --dir DIR --next", {}), ("rotate service rekor --dir DIR --end", end)):
+        entries = server.call(start, names)["entries"]
+        assert [entry["fingerprint"] == old["fingerprint"] for entry in entries] == [True, False]
+        server.call("stage targets")
+        ceremony.sign("targets", "ann", "cho")
+        server.publish()
+    assert ceremony.watchers.look()["targets"] == 3
+    # The hour that clocks and clients differ by.
+    assert entries[0]["end"] == "2041-01-01T01:00:00Z" and "end" not in entries[1]
 
 
 def test_online_keys_rotate_while_clients_look(ceremony, tmp_path):

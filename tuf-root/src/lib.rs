@@ -22,6 +22,7 @@ pub mod profile;
 pub mod refresh;
 pub mod repository;
 pub mod server;
+pub mod services;
 pub mod trust;
 
 pub use repository::{Outcome, Repository, RepositoryError, Status, TargetFile, bootstrap};

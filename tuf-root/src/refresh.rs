@@ -11,10 +11,14 @@ use crate::repository::{Repository, RepositoryError, RoleStatus, Status};
 
 /// How often the repository is looked at. Reading it costs a few files and no key; signing happens
 /// only when a role is within its window (for timestamp: once a day).
-const INTERVAL: Duration = Duration::from_secs(600);
+const INTERVAL_SECS: u64 = 600;
 
 /// How soon a failed attempt is made again.
-const RETRY: Duration = Duration::from_secs(30);
+const RETRY_SECS: u64 = 30;
+
+/// How often the clock is looked at. Timers stand still while a machine sleeps or is moved; what
+/// expires does not, so the time of day says when to look again.
+const TICK: Duration = Duration::from_secs(1);
 
 /// How long before a role's expiry people are warned, unless they say otherwise.
 pub const DISTANCES: [Period; 4] = [
@@ -39,17 +43,22 @@ pub async fn run(repository: Repository, distances: Vec<Period>, stop: Cancellat
         distances,
         said: BTreeMap::new(),
     };
+    let mut next = 0;
     loop {
-        let pause = match once(&repository, &mut alarms).await {
-            Ok(()) => INTERVAL,
-            Err(error) => {
-                metrics::counter!("tuf_refresh_failures_total").increment(1);
-                tracing::error!(%error, "the trust root could not be refreshed");
-                RETRY
-            }
-        };
+        let now = repository.clock().now_secs();
+        if next <= now {
+            let pause = match once(&repository, &mut alarms).await {
+                Ok(()) => INTERVAL_SECS,
+                Err(error) => {
+                    metrics::counter!("tuf_refresh_failures_total").increment(1);
+                    tracing::error!(%error, "the trust root could not be refreshed");
+                    RETRY_SECS
+                }
+            };
+            next = now.saturating_add(pause);
+        }
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(TICK) => {}
             () = stop.cancelled() => return,
         }
     }

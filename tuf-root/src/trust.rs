@@ -9,7 +9,7 @@
 //!   intermediate. A chain in one file would do, but roots and intermediates have files of their
 //!   own, as clients that go by the names expect.
 //! - `TSA`: PEM certificates of all files taken together, which must hold exactly one leaf. So
-//!   only the newest authority is there.
+//!   only the authority that signs now is there.
 
 use std::collections::BTreeSet;
 
@@ -86,6 +86,17 @@ pub fn check_document(name: &TargetName, content: &[u8]) -> Result<(), TrustErro
     }
 }
 
+/// Which of several comes first where some reader knows one only: the one that signs now. That is
+/// the oldest that has no end, because the next one is published before it signs; what has ended
+/// comes last, newest first.
+pub(crate) fn turn(range: TimeRange) -> (bool, u64) {
+    let start = range.start.as_ms();
+    match range.end {
+        None => (false, start),
+        Some(_) => (true, u64::MAX - start),
+    }
+}
+
 struct Files {
     now: Timestamp,
     files: Vec<TargetFile>,
@@ -106,14 +117,14 @@ impl Files {
         Ok(())
     }
 
-    /// `rekor.pub` for the newest log, `rekor_2.pub` and so on for older ones.
+    /// `rekor.pub` for the log that is in use, `rekor_2.pub` and so on for the others.
     fn logs(
         &mut self,
         name: &str,
         usage: Usage,
         mut logs: Vec<&LogMaterial>,
     ) -> Result<(), TargetsError> {
-        logs.sort_by_key(|log| std::cmp::Reverse(log.valid_for.start));
+        logs.sort_by_key(|log| turn(log.valid_for));
         for (i, log) in logs.into_iter().enumerate() {
             let name = match i {
                 0 => format!("{name}.pub"),
@@ -155,12 +166,12 @@ impl Files {
     fn timestamp(&mut self, authorities: &[AuthorityMaterial]) -> Result<(), TargetsError> {
         let usable =
             |a: &&AuthorityMaterial| a.valid_for.is_none_or(|range| range.contains(self.now));
-        let newest = authorities
+        let in_use = authorities
             .iter()
             .filter(usable)
-            .max_by_key(|a| a.valid_for.map(|range| range.start));
+            .min_by_key(|a| a.valid_for.map(turn));
         let Some((authority, (leaf, issuers))) =
-            newest.and_then(|a| Some((a, a.chain.split_first()?)))
+            in_use.and_then(|a| Some((a, a.chain.split_first()?)))
         else {
             return Ok(());
         };

@@ -9,6 +9,7 @@ use keys::KeyUri;
 use serde_json::json;
 
 use super::key::read_claim;
+use super::service::RotateService;
 use super::{
     CheckArgs, Copies, Failure, Location, Signing, of_role, print_json, publish, say, tell,
 };
@@ -55,6 +56,12 @@ pub enum RotateCommand {
     /// If the root needs signatures from elsewhere it stops there and says so; run it again when
     /// they are imported, or after any interruption.
     Online(NewOnlineKeys),
+    /// Publish the next key or certificate of a service before it signs; end the old one
+    ///
+    /// In this order, and no client notices: --next and publish; wait a day, until every client
+    /// has it; switch the service; --end and publish. Without either, lists what there is. Nothing
+    /// is ever removed: what an entry signed is verified with it.
+    Service(RotateService),
 }
 
 /// `revoke …`
@@ -89,7 +96,8 @@ pub(super) async fn rotate(args: Rotate) -> Result<ExitCode, Failure> {
 async fn check(location: &Location, check: &CheckArgs) -> Result<ExitCode, Failure> {
     if check.sources.is_empty() {
         return Err(
-            "say what to replace, root or online, or name past bundles with --check".into(),
+            "say what to replace, root, online or service, or name past bundles with --check"
+                .into(),
         );
     }
     let past = check.gather().await?;
@@ -136,6 +144,7 @@ async fn replace(command: RotateCommand) -> Result<(), Failure> {
             super::stage::stage(super::StageCommand::Root { location }).await
         }
         RotateCommand::Online(args) => online(args, false).await,
+        RotateCommand::Service(args) => super::service::rotate(args).await,
     }
 }
 

@@ -11,13 +11,14 @@ use std::collections::BTreeSet;
 pub use fetch::{Endpoints, Found};
 use serde::Serialize;
 use wire::trust::{
-    AuthorityMaterial, CertificateAuthority, IdentityProviderMaterial, LogMaterial, RekorApi,
-    RekorMaterial, ServiceMaterial, TimeRange, Timestamp, TransparencyLog, TrustError,
+    AuthorityMaterial, IdentityProviderMaterial, LogMaterial, RekorApi, RekorMaterial,
+    ServiceMaterial, TimeRange, Timestamp, TrustError,
 };
 
 use crate::export::Export;
 use crate::metadata::Sha256;
 use crate::repository::TargetFile;
+use crate::services;
 use crate::trust::{TargetsError, target_files};
 
 /// Why nothing was collected.
@@ -106,7 +107,7 @@ impl Collection {
     ) -> Result<Self, CollectError> {
         let mut merge = Merge {
             findings: Vec::new(),
-            material: current(found, deployment, published, now)?,
+            material: current(deployment, published, now)?,
             first: published.is_none(),
             now,
         };
@@ -263,12 +264,12 @@ impl Merge {
             });
         }
         // An inactive log signs nothing any more: clients write to the active one only.
-        let now = self.now;
+        let end = Timestamp::from_secs(self.now.as_secs().saturating_add(services::MARGIN_SECS));
         for rekor in &mut self.material.rekor {
             let key = rekor.log.key.spki_der();
             let inactive = found.inactive.iter().any(|k| k.spki_der() == key);
             if inactive && key != active && rekor.log.valid_for.end.is_none() {
-                rekor.log.valid_for.end = Some(now);
+                rekor.log.valid_for.end = end.ok();
             }
         }
     }
@@ -294,7 +295,6 @@ impl Merge {
 
 /// What is published, as material.
 fn current(
-    found: &Found,
     deployment: &Deployment,
     published: Option<&Export>,
     now: Timestamp,
@@ -305,15 +305,9 @@ fn current(
         (None, Some(service)) => service.operator.clone(),
         (None, None) => return Err(CollectError::First("--operator NAME")),
     };
-    let known = published.map(|p| p.signing_config.oidc_urls.as_slice());
-    let mut identity_providers: Vec<IdentityProviderMaterial> = known
-        .unwrap_or_default()
-        .iter()
-        .map(|service| IdentityProviderMaterial {
-            url: service.url.clone(),
-            valid_for: service.valid_for,
-        })
-        .collect();
+    let mut identity_providers = published.map_or_else(Vec::new, |p| {
+        services::identity_providers(&p.signing_config)
+    });
     if let Some(url) = &deployment.identity_provider
         && !identity_providers.iter().any(|p| p.url == *url)
     {
@@ -325,60 +319,24 @@ fn current(
     if identity_providers.is_empty() {
         return Err(CollectError::First("--oidc URL"));
     }
-    let mut material = ServiceMaterial {
+    let material = match published {
+        Some(export) => services::published(
+            &export.trusted_root,
+            export.signing_config_rekor_v2.as_ref(),
+            (export.tree.files.iter()).map(|(name, content)| (name.as_str(), content)),
+        )?,
+        None => ServiceMaterial {
+            operator: String::new(),
+            fulcio: Vec::new(),
+            ct_logs: Vec::new(),
+            rekor: Vec::new(),
+            timestamp: Vec::new(),
+            identity_providers: Vec::new(),
+        },
+    };
+    Ok(ServiceMaterial {
         operator,
-        fulcio: Vec::new(),
-        ct_logs: Vec::new(),
-        rekor: Vec::new(),
-        timestamp: Vec::new(),
         identity_providers,
-    };
-    let Some(export) = published else {
-        return Ok(material);
-    };
-    let root = &export.trusted_root;
-    material.fulcio = root.certificate_authorities.iter().map(authority).collect();
-    material.timestamp = root.timestamp_authorities.iter().map(authority).collect();
-    for entry in &root.ctlogs {
-        material.ct_logs.push(log(entry)?);
-    }
-    for entry in &root.tlogs {
-        let log = log(entry)?;
-        let pem = log.key.to_pem();
-        let older = |(name, content): (&String, &Vec<u8>)| {
-            name.contains(".rekor") && name.ends_with(".pub") && *content == pem.as_bytes()
-        };
-        // Both kinds of log stand in one list; the older clients' files tell them apart.
-        let offered = std::iter::once(&found.rekor).chain(&found.inactive);
-        let v1 = export.tree.files.iter().any(older)
-            || offered
-                .into_iter()
-                .any(|k| k.spki_der() == log.key.spki_der());
-        let host = log.url.split_once("://").map_or("", |(_, host)| host);
-        let api = match v1 {
-            true => RekorApi::V1,
-            false => RekorApi::V2 {
-                origin: host.to_owned(),
-            },
-        };
-        material.rekor.push(RekorMaterial { log, api });
-    }
-    Ok(material)
-}
-
-fn authority(entry: &CertificateAuthority) -> AuthorityMaterial {
-    let certificates = &entry.cert_chain.certificates;
-    AuthorityMaterial {
-        url: entry.uri.clone(),
-        chain: certificates.iter().map(|c| c.raw_bytes.0.clone()).collect(),
-        valid_for: Some(entry.valid_for),
-    }
-}
-
-fn log(entry: &TransparencyLog) -> Result<LogMaterial, CollectError> {
-    Ok(LogMaterial {
-        url: entry.base_url.clone(),
-        key: entry.key()?,
-        valid_for: entry.public_key.valid_for,
+        ..material
     })
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use wire::trust::Timestamp;
 
-use super::kubernetes::{chain, key, newest};
+use super::kubernetes::{chain, chains, in_use, key};
 use super::{Export, ExportError, quote};
 
 impl Export {
@@ -15,14 +15,11 @@ impl Export {
     pub fn pem_files(&self, now: Timestamp) -> Result<Vec<(&'static str, String)>, ExportError> {
         let root = &self.trusted_root;
         let mut files = vec![
-            (
-                "fulcio_chain.pem",
-                chain(newest(&root.certificate_authorities, now)?)?,
-            ),
+            ("fulcio_chain.pem", chains(&root.certificate_authorities)?),
             ("rekor.pub", self.rekor(now)?.0),
             ("ctfe.pub", key(self.ct_log(now)?)?),
         ];
-        if let Ok(authority) = newest(&root.timestamp_authorities, now) {
+        if let Ok(authority) = in_use(&root.timestamp_authorities, now) {
             files.push(("tsa_chain.pem", chain(authority)?));
         }
         Ok(files)

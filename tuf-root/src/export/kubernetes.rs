@@ -3,15 +3,21 @@
 //! Field names: `policy.sigstore.dev` v1alpha1 and v1beta1, `kyverno.io/v1`,
 //! `policies.kyverno.io/v1`, `source.toolkit.fluxcd.io/v1`.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use der::pem::{LineEnding, encode_string};
 use serde_json::{Value, json};
-use wire::trust::{CertificateAuthority, Timestamp, TransparencyLog};
+use wire::trust::{CertificateAuthority, ChainCertificate, Timestamp, TransparencyLog};
 use x509_cert::der;
 
 use super::{Export, ExportError, yaml};
 use crate::airgap::pack_gzip;
+use crate::trust::turn;
+
+/// What cosign 3 attests when it signs an image.
+const SIGNATURE: &str = "https://sigstore.dev/cosign/sign/v1";
 
 /// Whose signatures on which images a cluster admits, and under which names.
 #[derive(Clone, Debug)]
@@ -90,14 +96,16 @@ impl Export {
         Ok(trust_root(name, &spec))
     }
 
-    /// policy-controller `ClusterImagePolicy` that uses the `TrustRoot` of the same name.
+    /// policy-controller `ClusterImagePolicy` that uses the `TrustRoot` of the same name. For bundles
+    /// that has to be one of the forms with a repository: policy-controller 0.13 loses the log ids of
+    /// the form with keys, and then finds no log for a certificate's SCT.
     pub fn cluster_image_policy(
         &self,
         admission: &Admission,
         now: Timestamp,
     ) -> Result<String, ExportError> {
         let name = &admission.name;
-        let ca = newest(&self.trusted_root.certificate_authorities, now)?;
+        let ca = in_use(&self.trusted_root.certificate_authorities, now)?;
         let mut authority = json!({
             "name": name,
             "keyless": {
@@ -122,6 +130,10 @@ impl Export {
             }
             if admission.format == SignatureFormat::Bundle {
                 members.insert("signatureFormat".to_owned(), json!("bundle"));
+                // A bundle beside an image is an attestation that it was signed, and that is how
+                // policy-controller 0.13 reads it; as a signature it refuses every bundle.
+                let signature = json!({ "name": "signature", "predicateType": SIGNATURE });
+                members.insert("attestations".to_owned(), json!([signature]));
             }
         }
         Ok(yaml::print(&json!({
@@ -147,13 +159,13 @@ impl Export {
                 let mut ctlog = json!({ "pubkey": key(self.ct_log(now)?)? });
                 if let (Some(members), Ok(tsa)) = (
                     ctlog.as_object_mut(),
-                    newest(&self.trusted_root.timestamp_authorities, now),
+                    in_use(&self.trusted_root.timestamp_authorities, now),
                 ) {
                     members.insert("tsaCertChain".to_owned(), json!(chain(tsa)?));
                 }
-                let ca = newest(&self.trusted_root.certificate_authorities, now)?;
+                let roots = chains(&self.trusted_root.certificate_authorities)?;
                 if let Some(members) = keyless.as_object_mut() {
-                    members.insert("roots".to_owned(), json!(chain(ca)?));
+                    members.insert("roots".to_owned(), json!(roots));
                     members.insert("rekor".to_owned(), json!({ "url": url, "pubkey": rekor }));
                     members.insert("ctlog".to_owned(), ctlog);
                 }
@@ -266,12 +278,12 @@ impl Export {
             let log = log.ok_or(ExportError::Nothing("Rekor log of rekor.pub"))?;
             return Ok((pem.clone(), log.base_url.clone()));
         }
-        let log = newest_log(&self.trusted_root.tlogs, now, "Rekor log")?;
+        let log = log_in_use(&self.trusted_root.tlogs, now, "Rekor log")?;
         Ok((key(log)?, log.base_url.clone()))
     }
 
     pub(super) fn ct_log(&self, now: Timestamp) -> Result<&TransparencyLog, ExportError> {
-        newest_log(
+        log_in_use(
             &self.trusted_root.ctlogs,
             now,
             "Certificate Transparency log",
@@ -321,34 +333,46 @@ pub(super) fn key(log: &TransparencyLog) -> Result<String, ExportError> {
 
 /// PEM of a chain, signing end first.
 pub(super) fn chain(authority: &CertificateAuthority) -> Result<String, ExportError> {
+    authority.cert_chain.certificates.iter().map(pem).collect()
+}
+
+/// PEM of the certificates of all authorities, each once: what past ones signed still verifies.
+pub(super) fn chains(authorities: &[CertificateAuthority]) -> Result<String, ExportError> {
+    let mut seen = BTreeSet::new();
     let mut out = String::new();
-    for certificate in &authority.cert_chain.certificates {
-        let pem = encode_string("CERTIFICATE", LineEnding::LF, &certificate.raw_bytes.0);
-        out.push_str(&pem.map_err(|_| ExportError::Pem)?);
+    for authority in authorities.iter().rev() {
+        for certificate in &authority.cert_chain.certificates {
+            if seen.insert(&certificate.raw_bytes) {
+                out.push_str(&pem(certificate)?);
+            }
+        }
     }
     Ok(out)
 }
 
+fn pem(certificate: &ChainCertificate) -> Result<String, ExportError> {
+    let der = &certificate.raw_bytes.0;
+    encode_string("CERTIFICATE", LineEnding::LF, der).map_err(|_| ExportError::Pem)
+}
+
 /// The authority that signs now.
-pub(super) fn newest(
+pub(super) fn in_use(
     list: &[CertificateAuthority],
     now: Timestamp,
 ) -> Result<&CertificateAuthority, ExportError> {
-    list.iter()
-        .rev()
-        .find(|authority| authority.valid_for.contains(now))
-        .ok_or(ExportError::Nothing("authority"))
+    let valid = list.iter().filter(|a| a.valid_for.contains(now));
+    let in_use = valid.min_by_key(|a| turn(a.valid_for));
+    in_use.ok_or(ExportError::Nothing("authority"))
 }
 
-fn newest_log<'a>(
+fn log_in_use<'a>(
     list: &'a [TransparencyLog],
     now: Timestamp,
     what: &'static str,
 ) -> Result<&'a TransparencyLog, ExportError> {
-    list.iter()
-        .rev()
-        .find(|log| log.public_key.valid_for.contains(now))
-        .ok_or(ExportError::Nothing(what))
+    let valid = list.iter().filter(|l| l.public_key.valid_for.contains(now));
+    let in_use = valid.min_by_key(|l| turn(l.public_key.valid_for));
+    in_use.ok_or(ExportError::Nothing(what))
 }
 
 /// Escapes what means something in a regular expression.

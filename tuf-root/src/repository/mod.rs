@@ -156,6 +156,19 @@ impl Repository {
         state.save(self.storage.as_ref(), &self.dir)
     }
 
+    /// The files that the next publication holds, as things stand.
+    pub async fn next_files(&self) -> Result<BTreeMap<TargetName, Vec<u8>>, RepositoryError> {
+        let _lock = self.lock().await?;
+        let state = State::load(&self.dir)?;
+        let mut files = BTreeMap::new();
+        for (name, staged) in state.staged {
+            let path = self.dir.join("staged").join(staged.sha256.to_string());
+            let content = storage::read(&path, MAX_TARGET_BYTES).map_err(io(&path))?;
+            files.insert(name, content);
+        }
+        Ok(files)
+    }
+
     /// Leaves a target file out of the next publication.
     pub async fn unstage_target(&self, name: &TargetName) -> Result<(), RepositoryError> {
         let _lock = self.lock().await?;

@@ -166,6 +166,12 @@ async fn cluster_image_policies_name_the_trust_root_everywhere() {
             json!({ "trustRootRef": "corp" })
         );
         assert_eq!(authority["signatureFormat"], expected);
+        // policy-controller reads a bundle beside an image as an attestation only.
+        let attested = match format {
+            SignatureFormat::Bundle => json!("https://sigstore.dev/cosign/sign/v1"),
+            SignatureFormat::Legacy => Value::Null,
+        };
+        assert_eq!(authority["attestations"][0]["predicateType"], attested);
     }
 }
 

@@ -14,4 +14,5 @@ mod command_line;
 mod exports;
 mod material;
 mod mirror;
+mod services;
 mod targets;

@@ -99,7 +99,7 @@ async fn roots_and_intermediates_are_in_files_of_their_own() {
 }
 
 #[tokio::test]
-async fn only_the_newest_timestamp_authority_is_there_for_older_clients() {
+async fn only_the_timestamp_authority_in_use_is_there_for_older_clients() {
     let mut material = services().await;
     let tsa = |chain: Vec<Vec<u8>>, range: TimeRange| AuthorityMaterial {
         url: "http://localhost:3004/api/v1/timestamp".into(),
@@ -114,18 +114,23 @@ async fn only_the_newest_timestamp_authority_is_there_for_older_clients() {
         end: Some(since(86_400).start),
         ..since(0)
     };
-    material.timestamp = vec![tsa(new.clone(), since(86_400)), tsa(old, ended)];
-    let files = by_name(&material);
     let names = [
         "tsa_leaf.crt.pem",
         "tsa_intermediate_0.crt.pem",
         "tsa_root.crt.pem",
     ];
-    let found: Vec<Vec<u8>> = names
-        .iter()
-        .flat_map(|name| certificates(&files[*name]))
-        .collect();
-    assert_eq!(found, new);
+    // Published before it signs, and ended when it signed for the last time.
+    for (range, expected) in [(since(0), &old), (ended, &new)] {
+        let next = tsa(new.clone(), since(86_400));
+        material.timestamp = vec![next, tsa(old.clone(), range)];
+        let files = by_name(&material);
+        let found: Vec<Vec<u8>> = names
+            .iter()
+            .flat_map(|name| certificates(&files[*name]))
+            .collect();
+        assert_eq!(found, *expected);
+    }
+    let files = by_name(&material);
     let root = TrustedRoot::from_json(&files["trusted_root.json"].content).unwrap();
     assert_eq!(root.timestamp_authorities.len(), 2);
 }

@@ -138,12 +138,8 @@ impl ServiceMaterial {
         };
         let authority =
             |(a, valid_for): (&AuthorityMaterial, TimeRange)| service(&a.url, 1, valid_for);
-        let ca = service_ranges("fulcio", &self.fulcio, Role::CertificateAuthority)?
-            .into_iter()
-            .map(authority);
-        let tsa = service_ranges("timestamp", &self.timestamp, Role::TimestampAuthority)?
-            .into_iter()
-            .map(authority);
+        let ca = ranges("fulcio", &self.fulcio, Role::CertificateAuthority)?;
+        let tsa = ranges("timestamp", &self.timestamp, Role::TimestampAuthority)?;
         let rekor = self.rekor.iter().filter(|r| match r.api {
             RekorApi::V1 => rekor_version == 1,
             RekorApi::V2 { .. } => rekor_version == 2,
@@ -155,11 +151,11 @@ impl ServiceMaterial {
             .map(|p| service(&p.url, 1, p.valid_for));
         let config = SigningConfig {
             media_type: SigningConfigMediaType::V02,
-            ca_urls: newest_first(ca),
+            ca_urls: in_succession(ca.into_iter().map(authority)),
             oidc_urls: newest_first(oidc),
-            rekor_tlog_urls: newest_first(rekor),
+            rekor_tlog_urls: in_succession(rekor),
             rekor_tlog_config: SelectorConfig::ANY,
-            tsa_urls: newest_first(tsa),
+            tsa_urls: in_succession(tsa.into_iter().map(authority)),
             tsa_config: SelectorConfig::ANY,
         };
         config.check()?;
@@ -237,31 +233,39 @@ fn authorities(
     Ok(out)
 }
 
-/// Authorities as services: one URL once, whatever number of chains stands behind it.
-fn service_ranges<'a>(
+fn ranges<'a>(
     at: &str,
     list: &'a [AuthorityMaterial],
     role: Role,
 ) -> Result<Vec<(&'a AuthorityMaterial, TimeRange)>, TrustError> {
-    let mut out: Vec<(&AuthorityMaterial, TimeRange)> = Vec::with_capacity(list.len());
-    for (i, authority) in list.iter().enumerate() {
-        let range = authority.range(&authority.facts(&format!("{at}[{i}]"), role)?);
-        match out.iter_mut().find(|(known, _)| known.url == authority.url) {
-            Some((_, known)) => {
-                known.start = known.start.min(range.start);
-                known.end = later_end(known.end, range.end);
-            }
-            None => out.push((authority, range)),
-        }
-    }
-    Ok(out)
+    let range = |(i, authority): (usize, &'a AuthorityMaterial)| {
+        let facts = authority.facts(&format!("{at}[{i}]"), role)?;
+        Ok((authority, authority.range(&facts)))
+    };
+    list.iter().enumerate().map(range).collect()
 }
 
-fn later_end(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.max(b)),
-        _ => None,
+/// One service a URL, whatever number of keys or chains stands behind it; newest first, and each
+/// ends where the next begins: of two usable ones some clients take the newest and others the
+/// last in the list.
+fn in_succession(services: impl Iterator<Item = Service>) -> Vec<Service> {
+    let mut merged: Vec<Service> = Vec::new();
+    for service in services {
+        match merged.iter_mut().find(|known| known.url == service.url) {
+            Some(known) => known.valid_for = known.valid_for.hull(service.valid_for),
+            None => merged.push(service),
+        }
     }
+    let mut services = newest_first(merged.into_iter());
+    let mut next: Option<Timestamp> = None;
+    for service in &mut services {
+        let range = &mut service.valid_for;
+        if let Some(next) = next.filter(|next| range.start < *next && range.contains(*next)) {
+            range.end = Some(next.just_before());
+        }
+        next = Some(range.start);
+    }
+    services
 }
 
 fn newest_first(services: impl Iterator<Item = Service>) -> Vec<Service> {

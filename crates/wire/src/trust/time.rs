@@ -51,6 +51,12 @@ impl Timestamp {
     pub const fn as_secs(self) -> u64 {
         self.0 / 1000
     }
+
+    /// The millisecond before.
+    #[must_use]
+    pub const fn just_before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
 }
 
 impl TryFrom<SystemTime> for Timestamp {
@@ -153,6 +159,15 @@ impl TimeRange {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.end.is_some_and(|end| end < self.start)
+    }
+
+    /// The shortest period that both periods are part of.
+    #[must_use]
+    pub fn hull(self, other: Self) -> Self {
+        Self {
+            start: self.start.min(other.start),
+            end: self.end.zip(other.end).map(|(a, b)| a.max(b)),
+        }
     }
 
     /// Whether some moment lies in both periods.

@@ -126,15 +126,29 @@ fn a_shard_that_ended_stays_listed_behind_the_new_one() {
     );
     let usable = SigningConfig::usable(&config.rekor_tlog_urls, time("2026-03-01T00:00:00Z"));
     assert_eq!(usable.len(), 1);
-    // Without an end the two would both be usable, and clients would choose differently.
+    // Without an end of its own nobody is sent to it from the start of the new one on: of two
+    // usable ones clients would choose differently.
     material.rekor[0].log.valid_for.end = None;
-    assert!(
-        material
-            .signing_config()
-            .unwrap_err()
-            .to_string()
-            .contains("overlaps")
-    );
+    let config = material.signing_config().unwrap();
+    let start = config.rekor_tlog_urls[0].valid_for.start;
+    let end = config.rekor_tlog_urls[1].valid_for.end;
+    assert_eq!(end, Some(start.just_before()));
+    let root = material.trusted_root().unwrap();
+    assert_eq!(root.tlogs[0].public_key.valid_for.end, None);
+}
+
+#[test]
+fn shards_behind_one_url_are_one_service() {
+    let mut material = material();
+    let before = material.signing_config().unwrap();
+    let url = material.rekor[0].log.url.clone();
+    material.rekor[0].log.valid_for.end = Some(time("2026-07-01T00:00:00Z"));
+    material.rekor.push(RekorMaterial {
+        log: log(&url, since("2026-06-30T00:00:00Z")),
+        api: RekorApi::V1,
+    });
+    assert_eq!(material.signing_config().unwrap(), before);
+    assert_eq!(material.trusted_root().unwrap().tlogs.len(), 2);
 }
 
 #[test]
