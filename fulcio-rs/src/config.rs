@@ -178,20 +178,18 @@ impl Config {
 
     /// Where key and chain come from.
     pub(crate) fn source(&self) -> Result<Source, Error> {
-        match (&self.authority, &self.certificate_chain, &self.key) {
-            (Some(path), None, None) => Ok(Source::Directory {
-                path: path.clone(),
-                purpose: Purpose::CodeSigning,
-            }),
-            (None, Some(chain), Some(key)) => Ok(Source::Files {
-                chain: chain.clone(),
-                key: key.clone(),
-            }),
-            _ => Err(Error::Config(
+        Source::named(
+            Purpose::CodeSigning,
+            self.authority.as_deref(),
+            self.certificate_chain.as_deref(),
+            self.key.as_ref(),
+        )
+        .ok_or_else(|| {
+            Error::Config(
                 "name either authority (a directory that `fulcio-rs ca init` made), or both certificate-chain and key"
                     .to_owned(),
-            )),
-        }
+            )
+        })
     }
 
     pub(crate) fn allow_list(&self) -> Result<AllowList, Error> {

@@ -187,20 +187,16 @@ impl Config {
 
     /// Where key and certificates come from.
     pub(crate) fn source(&self) -> Result<Source, ConfigError> {
-        match (&self.authority, &self.certificate_chain, &self.key) {
-            (Some(path), None, None) => Ok(Source::Directory {
-                path: path.clone(),
-                purpose: Purpose::TimeStamping,
-            }),
-            (None, Some(chain), Some(key)) => Ok(Source::Files {
-                chain: chain.clone(),
-                key: key.clone(),
-            }),
-            _ => Err(ConfigError::Value {
-                key: "authority",
-                reason: "name either this directory (that `timestamp-rs chain init` made), or both certificate-chain and key",
-            }),
-        }
+        Source::named(
+            Purpose::TimeStamping,
+            self.authority.as_deref(),
+            self.certificate_chain.as_deref(),
+            self.key.as_ref(),
+        )
+        .ok_or(ConfigError::Value {
+            key: "authority",
+            reason: "name either this directory (that `timestamp-rs chain init` made), or both certificate-chain and key",
+        })
     }
 
     /// Checks what types do not.

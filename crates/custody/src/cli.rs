@@ -12,7 +12,9 @@ use keys::{Algorithm, KeyUri, Passphrase};
 use pki::authority::Purpose;
 use wire::trust::{Timestamp, TrustedRoot};
 
-pub use arguments::{Activate, Command, Import, Init, KeyAlgorithm, Next, Show, Status};
+pub use arguments::{
+    Activate, Command, Import, Init, KeyAlgorithm, Next, Show, SigningKey, Status,
+};
 
 use crate::{Begin, Directory, Error, Made, NewKey, Root};
 
@@ -29,6 +31,13 @@ struct Context {
     purpose: Purpose,
     program: &'static str,
     clock: SharedClock,
+}
+
+/// What [`SigningKey`] says.
+struct Keys {
+    key: NewKey,
+    root_passphrase: Option<Passphrase>,
+    lifetime: Duration,
 }
 
 /// Runs a command. `program` is how it was called: it is in the transcript. Exit codes: 0 done, 1 a
@@ -55,22 +64,22 @@ pub async fn run(command: Command, purpose: Purpose, program: &'static str) -> E
 
 impl Context {
     async fn init(&self, arguments: Init) -> Result<ExitCode, Error> {
-        let passphrase = passphrase(arguments.passphrase_file.as_deref())?;
-        let root_passphrase = match &arguments.root_passphrase_file {
-            Some(file) => self::passphrase(Some(file))?,
-            None => passphrase.clone(),
-        };
         let directory = &arguments.directory;
-        let file = |name: &str| absolute(KeyUri::file(directory.join(name)));
+        let Keys {
+            key,
+            root_passphrase,
+            lifetime,
+        } = self.keys(arguments.signing, &directory.join("1"))?;
         let root_key = NewKey {
             uri: match arguments.root_key {
                 Some(uri) => key_uri(&uri)?,
-                None => file("root-key.pem")?,
+                None => absolute(KeyUri::file(directory.join("root-key.pem")))?,
             },
             algorithm: arguments.root_algorithm.into(),
             existing: arguments.use_existing_root_key || arguments.root_certificate.is_some(),
             passphrase: root_passphrase,
         };
+        let offline = root_key.uri.clone();
         let root = match (&arguments.root_certificate, arguments.root_elsewhere) {
             (_, true) => Root::Elsewhere,
             (Some(certificate), false) => Root::Existing {
@@ -82,34 +91,19 @@ impl Context {
                 lifetime: DAY * arguments.root_lifetime,
             },
         };
-        let key = NewKey {
-            uri: match arguments.key {
-                Some(uri) => key_uri(&uri)?,
-                None => {
-                    let folder = directory.join("1");
-                    std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-                    file("1/key.pem")?
-                }
-            },
-            algorithm: arguments.algorithm.into(),
-            existing: arguments.use_existing_key,
-            passphrase,
-        };
-        let offline = match &root {
-            Root::New { key, .. } => Some(key.uri.clone()),
-            _ => None,
-        };
+        let is_new = matches!(root, Root::New { .. });
         let begin = Begin {
             purpose: self.purpose,
             organization: arguments.organization,
             url: arguments.url,
             key,
             root,
-            lifetime: self.lifetime(arguments.lifetime),
+            lifetime,
         };
         let made = begin.run(directory, &self.clock, self.program).await?;
         show::made(&made, arguments.json);
-        if let Some(KeyUri::File(path)) = offline
+        if let KeyUri::File(path) = offline
+            && is_new
             && !arguments.json
         {
             show::line(&format!(
@@ -122,11 +116,12 @@ impl Context {
 
     async fn next(&self, arguments: Next) -> Result<ExitCode, Error> {
         let directory = Directory::open(&arguments.directory, self.purpose)?;
-        let passphrase = passphrase(arguments.passphrase_file.as_deref())?;
-        let root_passphrase = match &arguments.root_passphrase_file {
-            Some(file) => self::passphrase(Some(file))?,
-            None => passphrase.clone(),
-        };
+        let folder = directory.folder(directory.newest() + 1);
+        let Keys {
+            key,
+            root_passphrase,
+            lifetime,
+        } = self.keys(arguments.signing, &folder)?;
         let root = match (&arguments.root_key, &directory.about().root_key) {
             _ if arguments.request => None,
             (Some(uri), _) | (None, Some(uri)) => Some(NewKey {
@@ -137,24 +132,36 @@ impl Context {
             }),
             (None, None) => None,
         };
-        let key = NewKey {
-            uri: match arguments.key {
-                Some(uri) => key_uri(&uri)?,
-                None => {
-                    let folder = directory.folder(directory.newest() + 1);
-                    std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-                    absolute(KeyUri::file(folder.join("key.pem")))?
-                }
-            },
-            algorithm: arguments.algorithm.into(),
-            existing: arguments.use_existing_key,
-            passphrase,
-        };
-        let lifetime = self.lifetime(arguments.lifetime);
         let made = directory
             .next(&key, root.as_ref(), lifetime, &self.clock, self.program)
             .await?;
         self.show(&made, arguments.json)
+    }
+
+    /// The key that the options name, by default a file in `folder`, which is then made.
+    fn keys(&self, options: SigningKey, folder: &Path) -> Result<Keys, Error> {
+        let passphrase = passphrase(options.passphrase_file.as_deref())?;
+        let root_passphrase = match &options.root_passphrase_file {
+            Some(file) => self::passphrase(Some(file))?,
+            None => passphrase.clone(),
+        };
+        let uri = match options.key {
+            Some(uri) => key_uri(&uri)?,
+            None => {
+                std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+                absolute(KeyUri::file(folder.join("key.pem")))?
+            }
+        };
+        Ok(Keys {
+            key: NewKey {
+                uri,
+                algorithm: options.algorithm.into(),
+                existing: options.use_existing_key,
+                passphrase,
+            },
+            root_passphrase,
+            lifetime: self.lifetime(options.lifetime),
+        })
     }
 
     fn import(&self, arguments: &Import) -> Result<ExitCode, Error> {

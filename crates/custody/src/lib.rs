@@ -28,12 +28,15 @@ mod ceremony;
 pub mod certify;
 pub mod cli;
 mod directory;
+mod draft;
 mod error;
 mod follow;
 mod source;
 mod status;
+mod succession;
 mod transcript;
 mod trust;
+mod work;
 
 pub use ceremony::{Begin, Made, NewKey, Root};
 pub use directory::{Directory, Generation};

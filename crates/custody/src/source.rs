@@ -60,6 +60,28 @@ pub enum SourceError {
 pub struct Stamp([u8; 32]);
 
 impl Source {
+    /// What a configuration names: either a directory, or a chain and a key; `None` for anything
+    /// else.
+    #[must_use]
+    pub fn named(
+        purpose: Purpose,
+        directory: Option<&Path>,
+        chain: Option<&Path>,
+        key: Option<&KeyUri>,
+    ) -> Option<Self> {
+        match (directory, chain, key) {
+            (Some(path), None, None) => Some(Self::Directory {
+                path: path.to_owned(),
+                purpose,
+            }),
+            (None, Some(chain), Some(key)) => Some(Self::Files {
+                chain: chain.to_owned(),
+                key: key.clone(),
+            }),
+            _ => None,
+        }
+    }
+
     /// Opens the key and reads the chain. Whether they fit each other, and the service, is the
     /// service's to check.
     pub async fn open(&self, passphrase: Option<&Passphrase>) -> Result<Material, SourceError> {

@@ -8,7 +8,7 @@ use pki::chain::Chain;
 use serde::Serialize;
 use wire::trust::{Timestamp, TrustedRoot};
 
-use crate::ceremony::fingerprint;
+use crate::work::fingerprint;
 use crate::{Directory, Error, Generation, trust};
 
 const DAY: u64 = 86_400;

@@ -206,6 +206,8 @@ mod tests {
         params
     }
 
+    type Change = Box<dyn FnOnce(&mut CertificateParams)>;
+
     /// The verdict on an intermediate that `change` makes something else of.
     fn verdict(change: impl FnOnce(&mut CertificateParams)) -> Result<(), String> {
         let (root_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
@@ -238,7 +240,7 @@ mod tests {
             extension.set_criticality(true);
             extension
         };
-        let cases: [(&str, Box<dyn FnOnce(&mut CertificateParams)>); 8] = [
+        let cases: [(&str, Change); 8] = [
             (
                 "path length",
                 Box::new(|p| p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)),

@@ -1,5 +1,7 @@
 //! The service over real HTTP, with an identity provider and a transparency log of its own.
 
+// The futures of whole requests are deep types.
+#![recursion_limit = "256"]
 // Helpers of tests fail as tests do.
 #![allow(
     clippy::expect_used,

@@ -66,6 +66,25 @@ async fn what_the_old_key_began_it_finishes() {
     assert!(issued_by(&after.certificate, &chain(&new.chain)));
 }
 
+/// The chains that the service publishes.
+async fn bundle(stack: &Stack) -> Vec<serde_json::Value> {
+    let json = stack.get("/api/v2/trustBundle").await.json();
+    json["chains"].as_array().unwrap().clone()
+}
+
+/// Waits until so many chains are published, `first` first.
+async fn wait_for(stack: &Stack, wanted: usize, first: &Chain) {
+    for _ in 0..400 {
+        let bundle = bundle(stack).await;
+        let is_first = bundle[0]["certificates"][0] == first.to_pem()[0];
+        if bundle.len() == wanted && is_first {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the bundle did not change");
+}
+
 #[tokio::test]
 async fn a_successor_is_published_before_it_signs_and_taken_up_when_it_is_activated() {
     let directory = tempfile::tempdir().unwrap();
@@ -88,11 +107,7 @@ async fn a_successor_is_published_before_it_signs_and_taken_up_when_it_is_activa
     let token = || stack.provider.token(&stack.provider.claims());
     let first = chain(&files.chain);
     assert!(issued_by(&stack.ask_email(&token()).await.leaf(), &first));
-    let bundle = async || {
-        let json = stack.get("/api/v2/trustBundle").await.json();
-        json["chains"].as_array().unwrap().clone()
-    };
-    assert_eq!(bundle().await.len(), 1);
+    assert_eq!(bundle(&stack).await.len(), 1);
 
     let root = key("root-key.pem", true);
     let year = Duration::from_secs(365 * 86_400);
@@ -101,19 +116,8 @@ async fn a_successor_is_published_before_it_signs_and_taken_up_when_it_is_activa
         .await
         .unwrap();
     let second = chain(&directory.path().join("2/chain.pem"));
-    let wait_for = async |wanted: usize, first: &Chain| {
-        for _ in 0..400 {
-            let bundle = bundle().await;
-            let is_first = bundle[0]["certificates"][0] == first.to_pem()[0];
-            if bundle.len() == wanted && is_first {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        panic!("the bundle did not change");
-    };
     // Prepared: published, so that a trust root can be collected, but it signs nothing.
-    wait_for(2, &first).await;
+    wait_for(&stack, 2, &first).await;
     assert!(issued_by(&stack.ask_email(&token()).await.leaf(), &first));
     let pem = stack.get("/api/v1/rootCert").await;
     assert_eq!(pem.text.matches("BEGIN CERTIFICATE").count(), 4);
@@ -134,7 +138,7 @@ async fn a_successor_is_published_before_it_signs_and_taken_up_when_it_is_activa
     authority
         .activate(&published, None, &clock, "test")
         .unwrap();
-    wait_for(1, &second).await;
+    wait_for(&stack, 1, &second).await;
     assert!(issued_by(&stack.ask_email(&token()).await.leaf(), &second));
     assert_eq!(stack.get("/readyz").await.status, 200);
 }

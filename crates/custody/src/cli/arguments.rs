@@ -43,22 +43,9 @@ pub struct Init {
     /// URL at which clients reach the service; of a timestamp authority with /api/v1/timestamp
     #[arg(long)]
     pub url: String,
-    /// Key that the service signs with [default: file:DIR/1/key.pem]
-    // Text until `run` reads it: clap's errors repeat values, and this one may hold a PIN.
-    #[arg(long, value_name = "URI")]
-    pub key: Option<String>,
-    /// What that key is
-    #[arg(long, value_enum, default_value_t = KeyAlgorithm::P256)]
-    pub algorithm: KeyAlgorithm,
-    /// That key is there already: take it instead of making it
-    #[arg(long)]
-    pub use_existing_key: bool,
-    /// File with the passphrase that encrypts key files, or with the PIN of a PKCS#11 token
-    #[arg(long, value_name = "FILE")]
-    pub passphrase_file: Option<PathBuf>,
-    /// Days that the signing certificate is valid [default: 1095; of a timestamp authority 3650]
-    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(7..=36500))]
-    pub lifetime: Option<u32>,
+    /// The key that the service signs with
+    #[command(flatten)]
+    pub signing: SigningKey,
     /// The root's key [default: file:DIR/root-key.pem]
     #[arg(long, value_name = "URI")]
     pub root_key: Option<String>,
@@ -68,9 +55,6 @@ pub struct Init {
     /// The root's key is there already: take it instead of making it
     #[arg(long)]
     pub use_existing_root_key: bool,
-    /// The same for the root's key [default: --passphrase-file]
-    #[arg(long, value_name = "FILE")]
-    pub root_passphrase_file: Option<PathBuf>,
     /// Days that the root is valid
     #[arg(long, value_name = "DAYS", default_value_t = 3650, value_parser = clap::value_parser!(u32).range(30..=36500))]
     pub root_lifetime: u32,
@@ -78,11 +62,35 @@ pub struct Init {
     #[arg(long, value_name = "FILE", requires = "root_key")]
     pub root_certificate: Option<PathBuf>,
     /// The root is elsewhere: make the key and a certificate signing request
-    #[arg(long, conflicts_with_all = ["root_key", "root_certificate", "use_existing_root_key", "root_passphrase_file"])]
+    #[arg(long, conflicts_with_all = ["root_key", "root_certificate", "use_existing_root_key"])]
     pub root_elsewhere: bool,
     /// Print what was made as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// The key that signs, its certificate, and what opens the keys.
+#[derive(Clone, Debug, Args)]
+pub struct SigningKey {
+    /// Key that the service signs with [default: file:DIR/N/key.pem, N the generation]
+    // Text until `run` reads it: clap's errors repeat values, and this one may hold a PIN.
+    #[arg(long, value_name = "URI")]
+    pub key: Option<String>,
+    /// What that key is
+    #[arg(long, value_enum, default_value_t = KeyAlgorithm::P256)]
+    pub algorithm: KeyAlgorithm,
+    /// That key is there already: take it instead of making it
+    #[arg(long)]
+    pub use_existing_key: bool,
+    /// File with the passphrase of key files, or with the PIN of a token; as for the service
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// The same for the root's key [default: --passphrase-file]
+    #[arg(long, value_name = "FILE")]
+    pub root_passphrase_file: Option<PathBuf>,
+    /// Days that the certificate is valid [default: 1095; of a timestamp authority 3650]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(7..=36500))]
+    pub lifetime: Option<u32>,
 }
 
 /// Options of `import`.
@@ -105,29 +113,14 @@ pub struct Next {
     /// Directory of the authority
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
-    /// The successor's key [default: file:DIR/N/key.pem]
-    #[arg(long, value_name = "URI")]
-    pub key: Option<String>,
-    /// What that key is
-    #[arg(long, value_enum, default_value_t = KeyAlgorithm::P256)]
-    pub algorithm: KeyAlgorithm,
-    /// That key is there already: take it instead of making it
-    #[arg(long)]
-    pub use_existing_key: bool,
-    /// File with the passphrase of key files, or with the PIN of a token; as for the service
-    #[arg(long, value_name = "FILE")]
-    pub passphrase_file: Option<PathBuf>,
-    /// Days that the signing certificate is valid [default: as for init]
-    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(7..=36500))]
-    pub lifetime: Option<u32>,
+    /// The key that is to sign next
+    #[command(flatten)]
+    pub signing: SigningKey,
     /// The root's key, if it is not where it was [default: as for init]
     #[arg(long, value_name = "URI")]
     pub root_key: Option<String>,
-    /// Passphrase or PIN of the root's key [default: --passphrase-file]
-    #[arg(long, value_name = "FILE")]
-    pub root_passphrase_file: Option<PathBuf>,
     /// Make a certificate signing request for a root elsewhere
-    #[arg(long, conflicts_with_all = ["root_key", "root_passphrase_file"])]
+    #[arg(long, conflicts_with = "root_key")]
     pub request: bool,
     /// Print what was made as JSON
     #[arg(long)]
