@@ -282,8 +282,9 @@ def test_a_year_passes_and_every_client_verifies_everything(year):
 
     year.begin("ceremony")
     quorum = ["--threshold", "root=2", "--threshold", "targets=2"]
-    life = ["--expiry", f"timestamp={LIFE}d", "--window", f"timestamp={LIFE - 1}d"]
-    repository.tool("init", "--ceremony", *quorum, *life, keys=True)
+    life = {"root": (200, 60), "targets": (200, 60), "timestamp": (LIFE, LIFE - 1)}
+    periods = [word for role, (expiry, window) in life.items() for word in ("--expiry", f"{role}={expiry}d", "--window", f"{role}={window}d")]
+    repository.tool("init", "--ceremony", *quorum, *periods, keys=True)
     for name in ("ann", "ben", "cho"):
         repository.tool("key", "import", "--role", "root", "--role", "targets", repository.claim(name))
     approved = [deployment.ca.chain(), deployment.tsa.chain(), deployment.ct_logs[0], deployment.shards[0]]
@@ -382,7 +383,7 @@ def test_a_year_passes_and_every_client_verifies_everything(year):
     year.end()
 
     year.begin("root-and-targets-renewed")
-    year.days(100)
+    year.days(150)
     due = repository.tool("status", code=1)
     assert {role["role"] for role in due["roles"] if role["due"]} == {"root", "targets"}, due
     assert all("have it signed" in line for line in due["attention"]) and len(due["attention"]) == 2, due
@@ -397,9 +398,9 @@ def test_a_year_passes_and_every_client_verifies_everything(year):
 
     # The first root has expired; new clients begin with it all the same, since it names its successor.
     year.begin("the-year-is-over")
-    year.days(100)
+    year.days(10)
     first = json.loads((repository.dir / "roots" / "1.root.json").read_text())["signed"]["expires"]
-    assert first < clock.text() and not year.signed[0].bundle.samefile(year.signed[-1].bundle)
+    assert first < clock.text()
     year.sign(*KINDS)
     year.end(every=True)
 
