@@ -10,6 +10,7 @@
 //! | `pkcs11:token=…;object=…?module-path=…` | an HSM ([`Pkcs11Uri`]) | `pkcs11` |
 //! | `awskms:///…` | AWS KMS ([`AwsKmsUri`]) | `kms-aws` |
 //! | `hashivault://…`, `openbao://…` | a transit engine ([`TransitUri`]) | `vault` |
+//! | `public:PATH` | not here: its public half, for what only verifies ([`PublicHalf`]) | always |
 //! | `wrapped:PATH?kek=URI` | a file that one of the last three encrypts ([`WrappedUri`]) | that one's |
 
 mod awskms;
@@ -21,6 +22,7 @@ mod passphrase;
 #[cfg(feature = "remote")]
 mod pinned;
 mod pkcs11;
+mod public;
 mod sealed;
 mod transit;
 mod uri;
@@ -35,6 +37,7 @@ pub use passphrase::{Passphrase, PassphraseError, PassphraseSource};
 pub use pkcs11::Pkcs11Uri;
 #[cfg(feature = "pkcs11")]
 pub use pkcs11::{Pkcs11Error, Pkcs11Signer};
+pub use public::PublicHalf;
 #[cfg(feature = "vault")]
 pub use transit::{TransitError, TransitSigner};
 pub use transit::{TransitServer, TransitUri};
@@ -112,6 +115,11 @@ pub enum SignError {
 pub trait Signer: std::fmt::Debug + Send + Sync {
     /// The algorithm of every signature.
     fn algorithm(&self) -> Algorithm;
+
+    /// Whether the private half is at hand. If not, [`Self::sign`] always refuses.
+    fn can_sign(&self) -> bool {
+        true
+    }
 
     /// The public half.
     fn public_key(&self) -> &crypto::PublicKey;

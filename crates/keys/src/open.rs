@@ -34,6 +34,14 @@ pub enum OpenError {
         /// What is wrong.
         source: crate::Pkcs11Error,
     },
+    /// The public half of a key, which cannot be used here or cannot be read.
+    #[error("key {uri}: {reason}")]
+    Public {
+        /// The key.
+        uri: KeyUri,
+        /// What is wrong.
+        reason: String,
+    },
     /// The work was cut off because the program is stopping.
     #[error("the key was not opened because the program is stopping")]
     Stopped,
@@ -108,6 +116,7 @@ pub async fn open(
                 source,
             })
         }
+        KeyUri::Public(_) => Err(private_half_needed(uri)),
         #[allow(
             unreachable_patterns,
             reason = "a build with every backend leaves none"
@@ -165,11 +174,19 @@ pub async fn create(
                 source,
             })
         }
+        KeyUri::Public(_) => Err(private_half_needed(uri)),
         #[allow(
             unreachable_patterns,
             reason = "a build with every backend leaves none"
         )]
         _ => Err(OpenError::NotBuilt(uri.clone())),
+    }
+}
+
+fn private_half_needed(uri: &KeyUri) -> OpenError {
+    OpenError::Public {
+        uri: uri.clone(),
+        reason: "this is a public key; what signs needs the URI of a private one".to_owned(),
     }
 }
 

@@ -48,6 +48,8 @@ pub enum KeyUri {
     File(PathBuf),
     /// A key on a PKCS#11 token.
     Pkcs11(Box<Pkcs11Uri>),
+    /// A PEM file with the public half of a key that is not here ([`crate::PublicHalf`]).
+    Public(PathBuf),
     /// A key in the transit engine of Vault or OpenBao.
     Transit(Box<TransitUri>),
     /// A key file that another key encrypts.
@@ -77,6 +79,11 @@ impl fmt::Display for KeyUri {
             Self::File(path) => write!(
                 f,
                 "file:{}",
+                utf8_percent_encode(&path.to_string_lossy(), ESCAPED)
+            ),
+            Self::Public(path) => write!(
+                f,
+                "public:{}",
                 utf8_percent_encode(&path.to_string_lossy(), ESCAPED)
             ),
             Self::AwsKms(uri) => uri.fmt(f),
@@ -117,6 +124,7 @@ impl FromStr for KeyUri {
         }
         match scheme.as_str() {
             "file" => file_path(rest).map(Self::File).map_err(str::to_owned),
+            "public" => file_path(rest).map(Self::Public).map_err(str::to_owned),
             "awskms" => rest.parse().map(Self::AwsKms),
             "pkcs11" => rest.parse().map(|uri| Self::Pkcs11(Box::new(uri))),
             "hashivault" => TransitUri::parse(TransitServer::Vault, rest)

@@ -57,7 +57,10 @@ impl WrappedUri {
             .ok_or(FORM)?
             .parse()
             .map_err(|error| format!("kek: {error}"))?;
-        if matches!(kek, KeyUri::File(_) | KeyUri::Wrapped(_)) {
+        if matches!(
+            kek,
+            KeyUri::File(_) | KeyUri::Public(_) | KeyUri::Wrapped(_)
+        ) {
             return Err("kek must be in an HSM, a KMS or a transit engine; a file protects nothing beside a file".to_owned());
         }
         Ok(Self { path, kek, context })
