@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use logstore::row;
-use logstore::{Batch, Head, Known, LogId, LogState, StoreError, Update};
+use logstore::{Batch, Head, Known, LogId, LogState, NewEntry, Restoration, StoreError, Update};
 use sqlx::{Postgres, Row as _, Transaction};
 use tlog::{Hash, TileId};
 
@@ -18,17 +18,19 @@ const WRITE: &str = "
         WHERE id = $1 AND size = $6 AND root = $7 AND signed = $8
         RETURNING id
     ), new_entries AS (
-        INSERT INTO entry (log, idx, timestamp_ms, identity, leaf_hash, body, extra)
-        SELECT $1, $6 + new.place - 1, $4, new.identity, new.leaf_hash, new.body, new.extra
-        FROM unnest($9::bytea[], $10::bytea[], $11::bytea[], $12::bytea[]) WITH ORDINALITY
-             AS new (identity, leaf_hash, body, extra, place)
+        INSERT INTO entry (log, idx, timestamp_ms, identity, leaf_hash, body, extra, keys, promise)
+        SELECT $1, $6 + new.place - 1, new.timestamp_ms, new.identity, new.leaf_hash, new.body,
+               new.extra, new.keys, new.promise
+        FROM unnest($9::bytea[], $10::bytea[], $11::bytea[], $12::bytea[], $13::bigint[],
+                    $14::bytea[], $15::bytea[]) WITH ORDINALITY
+             AS new (identity, leaf_hash, body, extra, timestamp_ms, keys, promise, place)
     ), new_keys AS (
         INSERT INTO search_key (key, log, idx)
-        SELECT new.key, $1, new.idx FROM unnest($13::bytea[], $14::bigint[]) AS new (key, idx)
+        SELECT new.key, $1, new.idx FROM unnest($16::bytea[], $17::bigint[]) AS new (key, idx)
     ), new_tiles AS (
         INSERT INTO tile (log, level, idx, hashes)
         SELECT $1, new.level, new.idx, new.hashes
-        FROM unnest($15::smallint[], $16::bigint[], $17::bytea[]) AS new (level, idx, hashes)
+        FROM unnest($18::smallint[], $19::bigint[], $20::bytea[]) AS new (level, idx, hashes)
         ON CONFLICT (log, level, idx) DO UPDATE SET hashes = excluded.hashes
     )
     SELECT count(*) FROM swapped";
@@ -60,19 +62,72 @@ impl Batch for PostgresBatch {
 
     async fn commit(mut self: Box<Self>, update: Arc<Update>) -> Result<(), StoreError> {
         update.check(&self.head, self.state)?;
-        self.write(&update).await?;
-        // Until here an error rolls back: the server has not been asked to commit. From here only
-        // its answer tells; an error may have overtaken a commit on its way.
+        let rows: Vec<NewRow<'_>> = update
+            .entries
+            .iter()
+            .map(|entry| NewRow {
+                entry,
+                timestamp_ms: update.head.timestamp_ms,
+                promise: &[],
+            })
+            .collect();
+        self.write(&rows, &update.tiles, &update.head).await?;
+        self.end().await
+    }
+
+    async fn restore(mut self: Box<Self>, restoration: Arc<Restoration>) -> Result<(), StoreError> {
+        restoration.check(&self.head, self.state)?;
+        let rows: Vec<NewRow<'_>> = restoration
+            .entries
+            .iter()
+            .map(|restored| NewRow {
+                entry: &restored.entry,
+                timestamp_ms: restored.timestamp_ms,
+                promise: &restored.promise,
+            })
+            .collect();
+        self.write(&rows, &restoration.tiles, &restoration.head)
+            .await?;
+        self.end().await
+    }
+}
+
+/// A row of the table of entries, but for its index.
+struct NewRow<'a> {
+    entry: &'a NewEntry,
+    timestamp_ms: u64,
+    promise: &'a [u8],
+}
+
+impl PostgresBatch {
+    /// Until here an error rolls back: the server has not been asked to commit. From here only its
+    /// answer tells; an error may have overtaken a commit on its way.
+    async fn end(self: Box<Self>) -> Result<(), StoreError> {
         self.transaction
             .commit()
             .await
             .map_err(|error| StoreError::Unknown(error.to_string()))
     }
-}
 
-impl PostgresBatch {
-    async fn write(&mut self, update: &Update) -> Result<(), StoreError> {
-        let entries = &update.entries;
+    async fn write(
+        &mut self,
+        rows: &[NewRow<'_>],
+        tiles: &[(TileId, Vec<Hash>)],
+        head: &Head,
+    ) -> Result<(), StoreError> {
+        let entries: Vec<&NewEntry> = rows.iter().map(|row| row.entry).collect();
+        let timestamps = rows
+            .iter()
+            .map(|row| row::to_integer(row.timestamp_ms))
+            .collect::<Result<Vec<_>, _>>()?;
+        let promises: Vec<Option<&[u8]>> = rows
+            .iter()
+            .map(|row| (!row.promise.is_empty()).then_some(row.promise))
+            .collect();
+        let entry_keys: Vec<Vec<u8>> = entries
+            .iter()
+            .map(|entry| row::keys_to_bytes(&entry.keys))
+            .collect();
         let identities: Vec<&[u8]> = entries.iter().map(|entry| &entry.identity.0[..]).collect();
         let leaf_hashes: Vec<Option<&[u8]>> = entries
             .iter()
@@ -82,7 +137,7 @@ impl PostgresBatch {
         let extras: Vec<&[u8]> = entries.iter().map(|entry| entry.extra.as_slice()).collect();
 
         let mut keys = Vec::new();
-        for (index, entry) in (row::to_integer(self.head.size)?..).zip(entries) {
+        for (index, entry) in (row::to_integer(self.head.size)?..).zip(&entries) {
             keys.extend(entry.keys.iter().map(|key| (key.as_slice(), index)));
         }
         // Sorted, one pass over the B-tree's pages instead of a random walk.
@@ -90,7 +145,6 @@ impl PostgresBatch {
         keys.dedup();
         let (keys, key_indices): (Vec<&[u8]>, Vec<i64>) = keys.into_iter().unzip();
 
-        let tiles = &update.tiles;
         let levels: Vec<i16> = tiles.iter().map(|(id, _)| i16::from(id.level)).collect();
         let tile_indices = tiles
             .iter()
@@ -103,10 +157,10 @@ impl PostgresBatch {
 
         let swapped: i64 = sqlx::query(WRITE)
             .bind(self.log.0)
-            .bind(row::to_integer(update.head.size)?)
-            .bind(update.head.root.0.as_slice())
-            .bind(row::to_integer(update.head.timestamp_ms)?)
-            .bind(&*update.head.signed)
+            .bind(row::to_integer(head.size)?)
+            .bind(head.root.0.as_slice())
+            .bind(row::to_integer(head.timestamp_ms)?)
+            .bind(&*head.signed)
             .bind(row::to_integer(self.head.size)?)
             .bind(self.head.root.0.as_slice())
             .bind(&*self.head.signed)
@@ -114,6 +168,9 @@ impl PostgresBatch {
             .bind(leaf_hashes)
             .bind(bodies)
             .bind(extras)
+            .bind(timestamps)
+            .bind(entry_keys)
+            .bind(promises)
             .bind(keys)
             .bind(key_indices)
             .bind(levels)

@@ -13,6 +13,7 @@
 //! entries that were acknowledged, and the roll-back guard will refuse it.
 
 mod batch;
+mod copy;
 mod error;
 mod pool;
 mod read;
@@ -26,8 +27,8 @@ use std::time::Duration;
 
 use logstore::row;
 use logstore::{
-    Batch, Entry, Head, LogId, LogKind, LogRecord, LogState, LogStore, Position, SearchKey,
-    StoreError, Update,
+    Batch, Entry, EntryRecord, Head, IndexRow, Known, LogId, LogKind, LogRecord, LogState,
+    LogStore, Position, SearchKey, StoreError, Update,
 };
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgConnection, Row as _};
@@ -259,6 +260,40 @@ impl LogStore for PostgresStore {
 
     async fn search(&self, key: &SearchKey, limit: u32) -> Result<Vec<Position>, StoreError> {
         read::search(&self.pool, key, limit).await
+    }
+
+    async fn records(
+        &self,
+        log: LogId,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<EntryRecord>, StoreError> {
+        copy::records(&self.pool, log, start, end).await
+    }
+
+    async fn known(&self, log: LogId, identities: &[Hash]) -> Result<Vec<Known>, StoreError> {
+        let mut connection = self.pool.acquire().await.map_err(error::unavailable)?;
+        read::known(&mut connection, log, identities).await
+    }
+
+    async fn index_rows(
+        &self,
+        after: Option<&IndexRow>,
+        limit: u32,
+    ) -> Result<Vec<IndexRow>, StoreError> {
+        copy::index_rows(&self.pool, after, limit).await
+    }
+
+    async fn index_has(&self, rows: &[IndexRow]) -> Result<Vec<bool>, StoreError> {
+        copy::index_has(&self.pool, rows).await
+    }
+
+    async fn repair_index(
+        &self,
+        missing: &[IndexRow],
+        surplus: &[IndexRow],
+    ) -> Result<(), StoreError> {
+        copy::repair_index(&self.pool, missing, surplus).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -56,7 +56,7 @@ pub(crate) async fn entries(
 ) -> Result<Vec<Entry>, StoreError> {
     let end = end.min(start.saturating_add(MAX_ENTRIES_READ));
     let rows = sqlx::query(
-        "SELECT idx, identity, leaf_hash, timestamp_ms, body, extra
+        "SELECT idx, identity, leaf_hash, timestamp_ms, body, extra, promise
          FROM entry WHERE log = $1 AND idx >= $2 AND idx < $3 ORDER BY idx",
     )
     .bind(log.0)
@@ -68,7 +68,7 @@ pub(crate) async fn entries(
     rows.iter().map(entry).collect()
 }
 
-fn entry(row: &PgRow) -> Result<Entry, StoreError> {
+pub(crate) fn entry(row: &PgRow) -> Result<Entry, StoreError> {
     let get = || -> Result<_, sqlx::Error> {
         Ok((
             row.try_get::<i64, _>(0)?,
@@ -77,10 +77,20 @@ fn entry(row: &PgRow) -> Result<Entry, StoreError> {
             row.try_get::<i64, _>(3)?,
             row.try_get::<Vec<u8>, _>(4)?,
             row.try_get::<Vec<u8>, _>(5)?,
+            row.try_get::<Option<Vec<u8>>, _>(6)?,
         ))
     };
-    let (index, identity, leaf_hash, timestamp_ms, body, extra) = get().map_err(error::store)?;
-    Entry::from_row(index, identity, leaf_hash, timestamp_ms, body, extra)
+    let (index, identity, leaf_hash, timestamp_ms, body, extra, promise) =
+        get().map_err(error::store)?;
+    Entry::from_row(
+        index,
+        identity,
+        leaf_hash,
+        timestamp_ms,
+        body,
+        extra,
+        promise,
+    )
 }
 
 pub(crate) async fn index_of_leaf(

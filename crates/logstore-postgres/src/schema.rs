@@ -5,11 +5,16 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{PgConnection, SqlSafeStr as _};
 
 /// Every migration ever released, in order; a released one never changes.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (
         1,
         "log store",
         include_str!("../../../migrations/postgres/0001_log_store.sql"),
+    ),
+    (
+        3,
+        "entry copies",
+        include_str!("../../../migrations/postgres/0003_entry_copies.sql"),
     ),
     (
         4,

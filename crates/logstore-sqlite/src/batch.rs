@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use logstore::row;
-use logstore::{Batch, Head, Known, LogId, LogState, StoreError, Update};
+use logstore::{Batch, Head, Known, LogId, LogState, NewEntry, Restoration, StoreError, Update};
 use sqlx::sqlite::SqlitePool;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tlog::{Hash, TileId};
@@ -23,7 +23,7 @@ pub(crate) struct SqliteBatch {
     pub(crate) readers: SqlitePool,
     pub(crate) writer: Writer,
     pub(crate) held: tokio::sync::OwnedMutexGuard<()>,
-    pub(crate) file_lock: Arc<FileLock>,
+    pub(crate) file_lock: Option<Arc<FileLock>>,
 }
 
 #[async_trait::async_trait]
@@ -46,11 +46,74 @@ impl Batch for SqliteBatch {
 
     async fn commit(self: Box<Self>, update: Arc<Update>) -> Result<(), StoreError> {
         update.check(&self.head, self.state)?;
+        self.write(Change::Update(update)).await
+    }
+
+    async fn restore(self: Box<Self>, restoration: Arc<Restoration>) -> Result<(), StoreError> {
+        restoration.check(&self.head, self.state)?;
+        self.write(Change::Restoration(restoration)).await
+    }
+}
+
+/// What a batch writes.
+pub(crate) enum Change {
+    Update(Arc<Update>),
+    Restoration(Arc<Restoration>),
+}
+
+/// A row of the table of entries, but for its index.
+struct NewRow<'a> {
+    entry: &'a NewEntry,
+    timestamp_ms: u64,
+    promise: &'a [u8],
+}
+
+impl Change {
+    fn rows(&self) -> Vec<NewRow<'_>> {
+        match self {
+            Self::Update(update) => update
+                .entries
+                .iter()
+                .map(|entry| NewRow {
+                    entry,
+                    timestamp_ms: update.head.timestamp_ms,
+                    promise: &[],
+                })
+                .collect(),
+            Self::Restoration(restoration) => restoration
+                .entries
+                .iter()
+                .map(|restored| NewRow {
+                    entry: &restored.entry,
+                    timestamp_ms: restored.timestamp_ms,
+                    promise: &restored.promise,
+                })
+                .collect(),
+        }
+    }
+
+    fn head(&self) -> &Head {
+        match self {
+            Self::Update(update) => &update.head,
+            Self::Restoration(restoration) => &restoration.head,
+        }
+    }
+
+    fn tiles(&self) -> &[(TileId, Vec<Hash>)] {
+        match self {
+            Self::Update(update) => &update.tiles,
+            Self::Restoration(restoration) => &restoration.tiles,
+        }
+    }
+}
+
+impl SqliteBatch {
+    async fn write(self: Box<Self>, change: Change) -> Result<(), StoreError> {
         // A task of its own, which holds every lock: a caller that gives up half-way leaves a
         // whole transaction behind, not half of one on a connection that others will use.
         let task = tokio::spawn(async move {
             let mut writer = self.writer.lock().await;
-            let result = transact(&mut writer, self.log, &self.head, &update).await;
+            let result = transact(&mut writer, self.log, &self.head, &change).await;
             drop(writer);
             drop(self.held);
             drop(self.file_lock);
@@ -65,13 +128,13 @@ async fn transact(
     writer: &mut SqliteConnection,
     log: LogId,
     old: &Head,
-    update: &Update,
+    change: &Change,
 ) -> Result<(), StoreError> {
     let mut transaction = writer
         .begin_with("BEGIN IMMEDIATE")
         .await
         .map_err(error::unavailable)?;
-    write(&mut transaction, log, old, update).await?;
+    write(&mut transaction, log, old, change).await?;
     // Until here an error rolls back. From here the answer decides.
     transaction
         .commit()
@@ -84,12 +147,13 @@ pub(crate) async fn write(
     transaction: &mut SqliteConnection,
     log: LogId,
     old: &Head,
-    update: &Update,
+    change: &Change,
 ) -> Result<(), StoreError> {
-    swap_head(transaction, log, old, &update.head).await?;
-    insert_entries(transaction, log, old.size, update).await?;
-    insert_keys(transaction, log, old.size, update).await?;
-    upsert_tiles(transaction, log, &update.tiles).await
+    let rows = change.rows();
+    swap_head(transaction, log, old, change.head()).await?;
+    insert_entries(transaction, log, old.size, &rows).await?;
+    insert_keys(transaction, log, old.size, &rows).await?;
+    upsert_tiles(transaction, log, change.tiles()).await
 }
 
 async fn swap_head(
@@ -124,27 +188,30 @@ async fn insert_entries(
     connection: &mut SqliteConnection,
     log: LogId,
     first: u64,
-    update: &Update,
+    rows: &[NewRow<'_>],
 ) -> Result<(), StoreError> {
-    let timestamp_ms = row::to_integer(update.head.timestamp_ms)?;
     let mut index = row::to_integer(first)?;
-    for chunk in update.entries.chunks(ROWS) {
+    for chunk in rows.chunks(ROWS) {
         let sql = format!(
-            "INSERT INTO entry (log, idx, identity, leaf_hash, timestamp_ms, body, extra) VALUES {}",
-            placeholders(chunk.len(), 7)
+            "INSERT INTO entry (log, idx, identity, leaf_hash, timestamp_ms, body, extra, keys,
+                                promise) VALUES {}",
+            placeholders(chunk.len(), 9)
         );
         // Only question marks were added.
         let mut query = sqlx::query(AssertSqlSafe(sql));
-        for entry in chunk {
+        for row in chunk {
+            let entry = row.entry;
             let leaf_hash = (entry.leaf_hash != entry.identity).then_some(&entry.leaf_hash.0[..]);
             query = query
                 .bind(log.0)
                 .bind(index)
                 .bind(entry.identity.0.as_slice())
                 .bind(leaf_hash)
-                .bind(timestamp_ms)
+                .bind(row::to_integer(row.timestamp_ms)?)
                 .bind(entry.body.as_slice())
-                .bind(entry.extra.as_slice());
+                .bind(entry.extra.as_slice())
+                .bind(row::keys_to_bytes(&entry.keys))
+                .bind((!row.promise.is_empty()).then_some(row.promise));
             index += 1;
         }
         query
@@ -159,11 +226,11 @@ async fn insert_keys(
     connection: &mut SqliteConnection,
     log: LogId,
     first: u64,
-    update: &Update,
+    rows: &[NewRow<'_>],
 ) -> Result<(), StoreError> {
     let mut keys = Vec::new();
-    for (index, entry) in (row::to_integer(first)?..).zip(&update.entries) {
-        keys.extend(entry.keys.iter().map(|key| (*key, index)));
+    for (index, row) in (row::to_integer(first)?..).zip(rows) {
+        keys.extend(row.entry.keys.iter().map(|key| (*key, index)));
     }
     // Sorted, one pass over the B-tree's pages instead of a random walk.
     keys.sort_unstable();

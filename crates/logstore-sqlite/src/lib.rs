@@ -9,6 +9,7 @@
 //! held (`flock`) as long as the store lives.
 
 mod batch;
+mod copy;
 mod error;
 mod lock;
 mod read;
@@ -21,8 +22,8 @@ use std::time::Duration;
 
 use logstore::row;
 use logstore::{
-    Batch, Entry, Head, LogId, LogKind, LogRecord, LogState, LogStore, Position, SearchKey,
-    StoreError, Update,
+    Batch, Entry, EntryRecord, Head, IndexRow, Known, LogId, LogKind, LogRecord, LogState,
+    LogStore, Position, SearchKey, StoreError, Update,
 };
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -30,7 +31,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
 use tlog::{Hash, TileId};
 
-use crate::batch::SqliteBatch;
+use crate::batch::{Change, SqliteBatch};
 use crate::error::unavailable;
 use crate::lock::FileLock;
 
@@ -48,8 +49,8 @@ pub struct SqliteStore {
     /// Makes batches of one log exclude each other.
     locks: Mutex<HashMap<LogId, LogLock>>,
     path: PathBuf,
-    // Last: unlocks after the connections are gone.
-    file_lock: Arc<FileLock>,
+    // Last: unlocks after the connections are gone. None of a store that only reads.
+    file_lock: Option<Arc<FileLock>>,
 }
 
 /// The one connection that writes.
@@ -79,18 +80,44 @@ impl SqliteStore {
             .map_err(|error| open_failed(path, &error))?;
         schema::migrate(&mut writer).await?;
         schema::check_durable(&mut writer).await?;
+        let options = options.create_if_missing(false).read_only(true);
+        Ok(Self::over(path, writer, options, Some(lock)))
+    }
+
+    /// Opens the database file at `path` for reading, also while another process has it open for
+    /// writing. Every change is refused.
+    pub async fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
+        let mut connection = options
+            .connect()
+            .await
+            .map_err(|error| open_failed(path, &error))?;
+        schema::check_current(&mut connection).await?;
+        Ok(Self::over(path, connection, options, None))
+    }
+
+    fn over(
+        path: &Path,
+        writer: SqliteConnection,
+        readers: SqliteConnectOptions,
+        file_lock: Option<Arc<FileLock>>,
+    ) -> Self {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(BUSY_TIMEOUT)
             .test_before_acquire(false)
-            .connect_lazy_with(options.create_if_missing(false).read_only(true));
-        Ok(Self {
+            .connect_lazy_with(readers);
+        Self {
             readers,
             writer: Arc::new(tokio::sync::Mutex::new(writer)),
             locks: Mutex::default(),
             path: path.to_owned(),
-            file_lock: lock,
-        })
+            file_lock,
+        }
     }
 
     /// The database file.
@@ -132,7 +159,7 @@ async fn rotate(
     writer: &mut SqliteConnection,
     from: LogId,
     to: &LogRecord,
-    first: &Update,
+    first: Arc<Update>,
 ) -> Result<(), StoreError> {
     let unsigned = Head::unsigned(tlog::empty_root());
     first.check(&unsigned, to.state)?;
@@ -157,7 +184,7 @@ async fn rotate(
         .await
         .map_err(error::store)?;
     insert_log(&mut transaction, to).await?;
-    batch::write(&mut transaction, to.id, &unsigned, first).await?;
+    batch::write(&mut transaction, to.id, &unsigned, &Change::Update(first)).await?;
     transaction
         .commit()
         .await
@@ -220,12 +247,12 @@ impl LogStore for SqliteStore {
         first: Arc<Update>,
     ) -> Result<(), StoreError> {
         let held = self.lock_of(from).lock_owned().await;
-        let (writer, file_lock) = (Arc::clone(&self.writer), Arc::clone(&self.file_lock));
+        let (writer, file_lock) = (Arc::clone(&self.writer), self.file_lock.clone());
         let to = to.clone();
         // A task of its own, as for a batch: a caller that gives up leaves no half transaction.
         let task = tokio::spawn(async move {
             let mut writer = writer.lock().await;
-            let result = rotate(&mut writer, from, &to, &first).await;
+            let result = rotate(&mut writer, from, &to, first).await;
             drop((writer, held, file_lock));
             result
         });
@@ -247,7 +274,7 @@ impl LogStore for SqliteStore {
             readers: self.readers.clone(),
             writer: Arc::clone(&self.writer),
             held,
-            file_lock: Arc::clone(&self.file_lock),
+            file_lock: self.file_lock.clone(),
         }))
     }
 
@@ -271,10 +298,47 @@ impl LogStore for SqliteStore {
         read::search(&self.readers, key, limit).await
     }
 
+    async fn records(
+        &self,
+        log: LogId,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<EntryRecord>, StoreError> {
+        copy::records(&self.readers, log, start, end).await
+    }
+
+    async fn known(&self, log: LogId, identities: &[Hash]) -> Result<Vec<Known>, StoreError> {
+        read::known(&self.readers, log, identities).await
+    }
+
+    async fn index_rows(
+        &self,
+        after: Option<&IndexRow>,
+        limit: u32,
+    ) -> Result<Vec<IndexRow>, StoreError> {
+        copy::index_rows(&self.readers, after, limit).await
+    }
+
+    async fn index_has(&self, rows: &[IndexRow]) -> Result<Vec<bool>, StoreError> {
+        copy::index_has(&self.readers, rows).await
+    }
+
+    async fn repair_index(
+        &self,
+        missing: &[IndexRow],
+        surplus: &[IndexRow],
+    ) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock().await;
+        copy::repair_index(&mut writer, missing, surplus).await
+    }
+
     /// Moves the write-ahead log into the database file, so that a copy of this one file holds
     /// everything. A reader that is still at work keeps that from being complete.
     async fn close(&self) -> Result<(), StoreError> {
         self.readers.close().await;
+        if self.file_lock.is_none() {
+            return Ok(());
+        }
         let mut writer = self.writer.lock().await;
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
             .execute(&mut *writer)

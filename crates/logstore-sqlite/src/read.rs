@@ -44,7 +44,7 @@ pub(crate) async fn entries(
 ) -> Result<Vec<Entry>, StoreError> {
     let end = end.min(start.saturating_add(MAX_ENTRIES_READ));
     let rows = sqlx::query(
-        "SELECT idx, identity, leaf_hash, timestamp_ms, body, extra
+        "SELECT idx, identity, leaf_hash, timestamp_ms, body, extra, promise
          FROM entry WHERE log = ? AND idx >= ? AND idx < ? ORDER BY idx",
     )
     .bind(log.0)
@@ -56,7 +56,7 @@ pub(crate) async fn entries(
     rows.iter().map(entry).collect()
 }
 
-fn entry(row: &SqliteRow) -> Result<Entry, StoreError> {
+pub(crate) fn entry(row: &SqliteRow) -> Result<Entry, StoreError> {
     let get = || -> Result<_, sqlx::Error> {
         Ok((
             row.try_get::<i64, _>("idx")?,
@@ -65,10 +65,20 @@ fn entry(row: &SqliteRow) -> Result<Entry, StoreError> {
             row.try_get::<i64, _>("timestamp_ms")?,
             row.try_get::<Vec<u8>, _>("body")?,
             row.try_get::<Vec<u8>, _>("extra")?,
+            row.try_get::<Option<Vec<u8>>, _>("promise")?,
         ))
     };
-    let (index, identity, leaf_hash, timestamp_ms, body, extra) = get().map_err(error::store)?;
-    Entry::from_row(index, identity, leaf_hash, timestamp_ms, body, extra)
+    let (index, identity, leaf_hash, timestamp_ms, body, extra, promise) =
+        get().map_err(error::store)?;
+    Entry::from_row(
+        index,
+        identity,
+        leaf_hash,
+        timestamp_ms,
+        body,
+        extra,
+        promise,
+    )
 }
 
 pub(crate) async fn index_of_leaf(

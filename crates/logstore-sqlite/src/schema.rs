@@ -7,11 +7,18 @@ use sqlx::{Row as _, SqlSafeStr as _, SqliteConnection};
 use crate::error;
 
 /// Every migration ever released, in order; a released one never changes.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
-    1,
-    "log store",
-    include_str!("../../../migrations/sqlite/0001_log_store.sql"),
-)];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (
+        1,
+        "log store",
+        include_str!("../../../migrations/sqlite/0001_log_store.sql"),
+    ),
+    (
+        3,
+        "entry copies",
+        include_str!("../../../migrations/sqlite/0003_entry_copies.sql"),
+    ),
+];
 
 /// Brings the schema up to date. Refuses a database that a newer version wrote.
 pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -32,6 +39,24 @@ pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Sto
         .map_err(|error| {
             StoreError::Unavailable(format!("cannot bring the schema up to date: {error}"))
         })
+}
+
+/// Checks that the schema is the newest that this program knows, for a store that may not change it.
+pub(crate) async fn check_current(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let newest = MIGRATIONS.map(|(version, _, _)| version).into_iter().max();
+    let found: Option<i64> = sqlx::query("SELECT max(version) FROM _sqlx_migrations")
+        .fetch_one(connection)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(|error| StoreError::Unavailable(format!("not a log database: {error}")))?;
+    if found == newest {
+        return Ok(());
+    }
+    Err(StoreError::Unavailable(
+        "the schema of the database is not that of this version; start the service, or stop it and \
+         run `log list`, with this version once"
+            .to_owned(),
+    ))
 }
 
 /// Checks that the settings that durability rests on took effect.

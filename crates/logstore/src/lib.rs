@@ -24,11 +24,14 @@
 //! does not wait, and may be too early). And dropping the future of `commit` is the same as
 //! `Unknown`.
 
+mod copy;
 pub mod row;
 #[cfg(feature = "suite")]
 pub mod suite;
 
 use std::sync::Arc;
+
+pub use copy::{EntryRecord, IndexRow, Restoration, RestoredEntry};
 
 use tlog::{Hash, TileId};
 
@@ -137,6 +140,10 @@ pub struct Entry {
     pub body: Vec<u8>,
     /// What is kept beside the leaf.
     pub extra: Vec<u8>,
+    /// What the log signed when it promised to keep this entry (a signed entry timestamp), for
+    /// entries that were restored from another store, where the key may not be at hand. Empty for
+    /// all others: their promises are signed when they are asked for.
+    pub promise: Vec<u8>,
 }
 
 /// Where an entry is.
@@ -207,37 +214,47 @@ impl Update {
     /// `head` by exactly these entries, time that runs backwards, entries for a frozen log, and
     /// tiles of an impossible width.
     pub fn check(&self, head: &Head, state: LogState) -> Result<(), StoreError> {
-        let refuse = |reason: String| Err(StoreError::Refused(reason));
-        let added = u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
-        if head.size.checked_add(added) != Some(self.head.size) {
-            return refuse(format!(
-                "{added} entries after {} do not make a tree of {}",
-                head.size, self.head.size
-            ));
+        check_step(head, &self.head, self.entries.len(), &self.tiles)?;
+        if !self.entries.is_empty() && state == LogState::Frozen {
+            return Err(StoreError::Refused("the log is frozen".to_owned()));
         }
-        if added == 0 && self.head.root != head.root {
-            return refuse(format!("another root for the same tree size {}", head.size));
-        }
-        if self.head.timestamp_ms < head.timestamp_ms {
-            return refuse(format!(
-                "time runs backwards, from {} to {} ms",
-                head.timestamp_ms, self.head.timestamp_ms
-            ));
-        }
-        if added > 0 && state == LogState::Frozen {
-            return refuse("the log is frozen".to_owned());
-        }
-        if let Some((id, hashes)) = self
-            .tiles
-            .iter()
-            .find(|(_, hashes)| !(1..=tlog::TILE_WIDTH).contains(&hashes.len()))
-        {
-            return refuse(format!("tile {id:?} of {} hashes", hashes.len()));
-        }
-        row::to_integer(self.head.size)?;
-        row::to_integer(self.head.timestamp_ms)?;
         Ok(())
     }
+}
+
+/// Checks that the head `new` follows from `old` by `added` entries, and the tiles' widths.
+fn check_step(
+    old: &Head,
+    new: &Head,
+    added: usize,
+    tiles: &[(TileId, Vec<Hash>)],
+) -> Result<(), StoreError> {
+    let refuse = |reason: String| Err(StoreError::Refused(reason));
+    let added = u64::try_from(added).unwrap_or(u64::MAX);
+    if old.size.checked_add(added) != Some(new.size) {
+        return refuse(format!(
+            "{added} entries after {} do not make a tree of {}",
+            old.size, new.size
+        ));
+    }
+    if added == 0 && new.root != old.root {
+        return refuse(format!("another root for the same tree size {}", old.size));
+    }
+    if new.timestamp_ms < old.timestamp_ms {
+        return refuse(format!(
+            "time runs backwards, from {} to {} ms",
+            old.timestamp_ms, new.timestamp_ms
+        ));
+    }
+    if let Some((id, hashes)) = tiles
+        .iter()
+        .find(|(_, hashes)| !(1..=tlog::TILE_WIDTH).contains(&hashes.len()))
+    {
+        return refuse(format!("tile {id:?} of {} hashes", hashes.len()));
+    }
+    row::to_integer(new.size)?;
+    row::to_integer(new.timestamp_ms)?;
+    Ok(())
 }
 
 /// A store of logs. See the crate's documentation for the contract.
@@ -281,6 +298,36 @@ pub trait LogStore: Send + Sync + std::fmt::Debug {
     /// Positions of the entries that carry a search key, oldest first, at most `limit`.
     async fn search(&self, key: &SearchKey, limit: u32) -> Result<Vec<Position>, StoreError>;
 
+    /// Entries `start..end` with all that is kept of them, otherwise as [`Self::entries`].
+    async fn records(
+        &self,
+        log: LogId,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<EntryRecord>, StoreError>;
+
+    /// Which of these identities are in the log, as its unique index finds them. Unlike
+    /// [`Batch::known`] without the lock: an entry that is being written may or may not be found.
+    async fn known(&self, log: LogId, identities: &[Hash]) -> Result<Vec<Known>, StoreError>;
+
+    /// Rows of the search index, of all logs, in ascending order: the first `limit` after `after`.
+    async fn index_rows(
+        &self,
+        after: Option<&IndexRow>,
+        limit: u32,
+    ) -> Result<Vec<IndexRow>, StoreError>;
+
+    /// Which of these rows the search index has, in the order asked for.
+    async fn index_has(&self, rows: &[IndexRow]) -> Result<Vec<bool>, StoreError>;
+
+    /// Adds the rows `missing` to the search index and removes the rows `surplus`, in one
+    /// transaction, whatever is there. For a repair: batches keep the index by themselves.
+    async fn repair_index(
+        &self,
+        missing: &[IndexRow],
+        surplus: &[IndexRow],
+    ) -> Result<(), StoreError>;
+
     /// Cheap proof that the store answers.
     async fn ping(&self) -> Result<(), StoreError>;
 
@@ -308,6 +355,10 @@ pub trait Batch: Send {
 
     /// Writes the batch and releases the lock.
     async fn commit(self: Box<Self>, update: Arc<Update>) -> Result<(), StoreError>;
+
+    /// Writes entries that were in the log before, in another store, and releases the lock, as
+    /// [`Self::commit`] does. Only into a frozen log: nobody sequences entries beside it.
+    async fn restore(self: Box<Self>, restoration: Arc<Restoration>) -> Result<(), StoreError>;
 }
 
 /// A store that parts of the program share.

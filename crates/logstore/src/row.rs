@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tlog::{Hash, TILE_WIDTH};
 
-use crate::{Entry, Head, LogKind, LogState, StoreError};
+use crate::{Entry, Head, IndexRow, LogId, LogKind, LogState, SearchKey, StoreError};
 
 impl LogKind {
     /// The name of the kind in configuration and rows.
@@ -78,6 +78,7 @@ impl Entry {
         timestamp_ms: i64,
         body: Vec<u8>,
         extra: Vec<u8>,
+        promise: Option<Vec<u8>>,
     ) -> Result<Self, StoreError> {
         Ok(Self {
             index: from_integer(index)?,
@@ -85,8 +86,41 @@ impl Entry {
             timestamp_ms: from_integer(timestamp_ms)?,
             body,
             extra,
+            promise: promise.unwrap_or_default(),
         })
     }
+}
+
+/// The search keys of an entry, side by side in ascending order.
+#[must_use]
+pub fn keys_to_bytes(keys: &[SearchKey]) -> Vec<u8> {
+    let mut keys = keys.to_vec();
+    keys.sort_unstable();
+    keys.dedup();
+    keys.concat()
+}
+
+/// The search keys that a row holds.
+pub fn keys_from_bytes(bytes: &[u8]) -> Result<Vec<SearchKey>, StoreError> {
+    let (keys, rest) = bytes.as_chunks();
+    if rest.is_empty() {
+        Ok(keys.to_vec())
+    } else {
+        Err(StoreError::Corrupt(format!(
+            "search keys of {} bytes",
+            bytes.len()
+        )))
+    }
+}
+
+/// The row of the search index that columns hold.
+pub fn index_row(key: &[u8], log: i64, index: i64) -> Result<IndexRow, StoreError> {
+    Ok(IndexRow {
+        key: SearchKey::try_from(key)
+            .map_err(|_| StoreError::Corrupt(format!("a search key of {} bytes", key.len())))?,
+        log: LogId(log),
+        index: from_integer(index)?,
+    })
 }
 
 /// A number as SQL's signed 64-bit integer; numbers of 2^63 and more are refused.

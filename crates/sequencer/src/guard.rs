@@ -35,20 +35,20 @@ pub struct Guard {
     path: PathBuf,
     file: Arc<File>,
     sequence: u64,
-    mark: Option<Mark>,
+    mark: Option<GuardMark>,
 }
 
 /// What a guard remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
+pub struct GuardMark {
     /// The log.
-    pub(crate) log: LogId,
+    pub log: LogId,
     /// SHA-256 of the signing key's SPKI.
-    pub(crate) key: [u8; 32],
+    pub key: [u8; 32],
     /// Leaves of the last signed head.
-    pub(crate) size: u64,
+    pub size: u64,
     /// Root of the last signed head.
-    pub(crate) root: Hash,
+    pub root: Hash,
 }
 
 /// Why the guard file could not be used.
@@ -103,29 +103,25 @@ impl Guard {
             .write(true)
             .open(path)
             .map_err(io)?;
-        let mut content = Vec::with_capacity(2 * SLOT);
-        (&mut file)
-            .take(4 * SLOT as u64)
-            .read_to_end(&mut content)
-            .map_err(io)?;
-        let malformed = |reason: &str| GuardError::Malformed {
-            path: path.to_owned(),
-            reason: reason.to_owned(),
-        };
-        if content.len() != 2 * SLOT {
-            return Err(malformed("it is not 1024 bytes long"));
-        }
-        let (sequence, mark) = content
-            .chunks_exact(SLOT)
-            .filter_map(parse_slot)
-            .max_by_key(|(sequence, _)| *sequence)
-            .ok_or_else(|| malformed("neither of its two slots has a valid checksum"))?;
+        let (sequence, mark) = read_slots(path, &mut file)?;
         Ok(Self {
             path: path.to_owned(),
             file: Arc::new(file),
             sequence,
             mark,
         })
+    }
+
+    /// What the guard file at `path` remembers, for whoever only looks. Nothing if there is no file.
+    pub fn read(path: &Path) -> Result<Option<GuardMark>, GuardError> {
+        match File::open(path) {
+            Ok(mut file) => read_slots(path, &mut file).map(|(_, mark)| mark),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(GuardError::Io {
+                path: path.to_owned(),
+                source,
+            }),
+        }
     }
 
     /// The file.
@@ -135,7 +131,7 @@ impl Guard {
     }
 
     /// What it remembers.
-    pub(crate) fn mark(&self) -> Option<&Mark> {
+    pub(crate) fn mark(&self) -> Option<&GuardMark> {
         self.mark.as_ref()
     }
 
@@ -167,7 +163,7 @@ impl Guard {
     }
 
     /// Remembers a head, durably.
-    pub(crate) async fn write(&mut self, mark: Mark) -> Result<(), GuardError> {
+    pub(crate) async fn write(&mut self, mark: GuardMark) -> Result<(), GuardError> {
         if self.mark == Some(mark) {
             return Ok(());
         }
@@ -192,6 +188,29 @@ impl Guard {
     }
 }
 
+/// The newer of a file's two slots.
+fn read_slots(path: &Path, file: &mut File) -> Result<(u64, Option<GuardMark>), GuardError> {
+    let mut content = Vec::with_capacity(2 * SLOT);
+    file.take(4 * SLOT as u64)
+        .read_to_end(&mut content)
+        .map_err(|source| GuardError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+    let malformed = |reason: &str| GuardError::Malformed {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    };
+    if content.len() != 2 * SLOT {
+        return Err(malformed("it is not 1024 bytes long"));
+    }
+    content
+        .chunks_exact(SLOT)
+        .filter_map(parse_slot)
+        .max_by_key(|(sequence, _)| *sequence)
+        .ok_or_else(|| malformed("neither of its two slots has a valid checksum"))
+}
+
 /// Creates a guard that remembers nothing, whole or not at all.
 fn create(path: &Path) -> std::io::Result<()> {
     let directory = match path.parent() {
@@ -209,7 +228,7 @@ fn create(path: &Path) -> std::io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-fn print_slot(sequence: u64, mark: Option<&Mark>) -> Vec<u8> {
+fn print_slot(sequence: u64, mark: Option<&GuardMark>) -> Vec<u8> {
     let mut line = format!("rollback-guard v1 seq {sequence} ");
     if let Some(mark) = mark {
         line += &format!(
@@ -228,7 +247,7 @@ fn print_slot(sequence: u64, mark: Option<&Mark>) -> Vec<u8> {
     slot
 }
 
-fn parse_slot(slot: &[u8]) -> Option<(u64, Option<Mark>)> {
+fn parse_slot(slot: &[u8]) -> Option<(u64, Option<GuardMark>)> {
     let line = std::str::from_utf8(slot).ok()?.trim_end();
     let (content, check) = line.rsplit_once("check ")?;
     if parse_hash(check)? != crypto::sha256(content.as_bytes()) {
@@ -251,7 +270,7 @@ fn parse_slot(slot: &[u8]) -> Option<(u64, Option<Mark>)> {
             "root",
             root,
         ] => {
-            let mark = Mark {
+            let mark = GuardMark {
                 log: LogId(log.parse().ok()?),
                 key: parse_hash(key)?,
                 size: size.parse().ok()?,
@@ -278,9 +297,9 @@ fn parse_hash(hex: &str) -> Option<[u8; 32]> {
 mod tests {
     use super::*;
 
-    fn mark(size: u64) -> Mark {
+    fn mark(size: u64) -> GuardMark {
         let [low, ..] = size.to_le_bytes();
-        Mark {
+        GuardMark {
             log: LogId(42),
             key: [7; 32],
             size,
@@ -297,11 +316,14 @@ mod tests {
     #[tokio::test]
     async fn remembers_the_last_head_across_reopening() {
         let path = scratch("reopen");
+        assert_eq!(Guard::read(&path).unwrap(), None);
+        assert!(!path.exists(), "looking makes no file");
         let mut guard = Guard::open(&path).unwrap();
         assert_eq!(guard.mark(), None);
         for size in [0, 1, 5, 6] {
             guard.write(mark(size)).await.unwrap();
             assert_eq!(Guard::open(&path).unwrap().mark(), Some(&mark(size)));
+            assert_eq!(Guard::read(&path).unwrap(), Some(mark(size)));
         }
     }
 

@@ -9,7 +9,7 @@ mod sequence;
 mod state;
 mod view;
 
-pub use guard::{Guard, GuardError};
+pub use guard::{Guard, GuardError, GuardMark};
 pub use log::{Log, LogConfig, OpenError};
 
 use std::sync::Arc;

@@ -9,9 +9,8 @@ use keys::{SharedSigner, SignError};
 use logstore::{Batch, Head, LogRecord, SharedStore, StoreError, Update};
 use tlog::{Edge, Hash};
 
-use crate::guard::Mark;
 use crate::view::{View, extends, load_edge};
-use crate::{Format, Guard, OpenError, SignedHead, TreeHead};
+use crate::{Format, Guard, GuardMark, OpenError, SignedHead, TreeHead};
 
 /// How long a key may take to sign; the log's lock may be held meanwhile.
 const SIGN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -186,7 +185,7 @@ impl State {
         record: &LogRecord,
     ) -> Result<(), crate::GuardError> {
         let head = self.view.head();
-        let mark = Mark {
+        let mark = GuardMark {
             log: record.id,
             key: self.key,
             size: head.size,

@@ -146,3 +146,36 @@ async fn a_commit_whose_caller_went_away_is_whole() {
     }
     assert!(size > 0, "no commit was ever reached");
 }
+
+#[tokio::test]
+async fn a_reader_sees_what_is_committed_beside_the_writer_and_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.db");
+    assert!(
+        SqliteStore::open_read_only(&path).await.is_err(),
+        "no file is made"
+    );
+    assert!(!path.exists());
+    let store = SqliteStore::open(&path).await.unwrap();
+    let reader = SqliteStore::open_read_only(&path).await.unwrap();
+    let record = LogRecord {
+        id: LogId(1),
+        kind: LogKind::RekorV1,
+        origin: "log.example".to_owned(),
+        public_key: vec![1],
+        state: LogState::Active,
+        created_ms: 0,
+    };
+    store.create_log(&record).await.unwrap();
+    assert_eq!(reader.logs().await.unwrap(), std::slice::from_ref(&record));
+    let refused = reader.set_state(LogId(1), LogState::Frozen).await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "{refused:?}"
+    );
+    reader.close().await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let alone = SqliteStore::open_read_only(&path).await.unwrap();
+    assert_eq!(alone.logs().await.unwrap(), [record]);
+}

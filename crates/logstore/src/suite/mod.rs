@@ -8,6 +8,7 @@
 
 mod batches;
 mod contents;
+mod copies;
 mod rotation;
 
 use std::sync::Arc;
@@ -60,6 +61,11 @@ pub async fn run(subject: &dyn Subject) {
     contents::hostile_ranges_are_harmless(&store).await;
     contents::a_large_batch_is_stored_whole(&store).await;
     contents::reads_are_bounded(&store).await;
+    copies::a_record_is_all_that_was_written(&store).await;
+    copies::identities_are_looked_up_without_the_lock(&store).await;
+    copies::the_search_index_is_read_whole_and_repaired(&store).await;
+    copies::what_is_restored_keeps_its_times_and_promises(&store).await;
+    copies::only_frozen_logs_are_restored(&store).await;
     store.ping().await.unwrap();
     drop(store);
     batches::what_was_committed_survives_reopening(subject).await;

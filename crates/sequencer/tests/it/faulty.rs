@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use logstore::{
-    Batch, Entry, Head, Known, LogId, LogRecord, LogState, LogStore, Position, SearchKey,
-    SharedStore, StoreError, Update,
+    Batch, Entry, EntryRecord, Head, IndexRow, Known, LogId, LogRecord, LogState, LogStore,
+    Position, Restoration, SearchKey, SharedStore, StoreError, Update,
 };
 use tlog::{Hash, TileId};
 use tokio::sync::Semaphore;
@@ -169,6 +169,39 @@ impl LogStore for Faulty {
         self.inner().search(key, limit).await
     }
 
+    async fn records(
+        &self,
+        log: LogId,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<EntryRecord>, StoreError> {
+        self.inner().records(log, start, end).await
+    }
+
+    async fn known(&self, log: LogId, identities: &[Hash]) -> Result<Vec<Known>, StoreError> {
+        self.inner().known(log, identities).await
+    }
+
+    async fn index_rows(
+        &self,
+        after: Option<&IndexRow>,
+        limit: u32,
+    ) -> Result<Vec<IndexRow>, StoreError> {
+        self.inner().index_rows(after, limit).await
+    }
+
+    async fn index_has(&self, rows: &[IndexRow]) -> Result<Vec<bool>, StoreError> {
+        self.inner().index_has(rows).await
+    }
+
+    async fn repair_index(
+        &self,
+        missing: &[IndexRow],
+        surplus: &[IndexRow],
+    ) -> Result<(), StoreError> {
+        self.inner().repair_index(missing, surplus).await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.inner().ping().await
     }
@@ -190,6 +223,10 @@ impl Batch for FaultyBatch {
 
     async fn tiles(&mut self, ids: &[TileId]) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
         self.inner.tiles(ids).await
+    }
+
+    async fn restore(self: Box<Self>, restoration: Arc<Restoration>) -> Result<(), StoreError> {
+        self.inner.restore(restoration).await
     }
 
     async fn commit(self: Box<Self>, update: Arc<Update>) -> Result<(), StoreError> {
