@@ -1,7 +1,10 @@
 //! The command line: `rekor-rs …`, and `sigkeep rekor …`.
 
+mod copy;
+mod fsck;
 mod log;
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -26,6 +29,29 @@ pub enum Command {
     /// Create, freeze, rotate and list logs.
     #[command(subcommand)]
     Log(LogCommand),
+    /// Check that what is stored is what was signed
+    ///
+    /// Reads every entry up to the head and computes everything again with another implementation: leaf
+    /// hashes, tiles, root, search index. Compares with what is stored, the signed checkpoint and the
+    /// roll-back guard, says which entry or tile is damaged and what to do. Changes nothing, and may run
+    /// beside the service.
+    Fsck(fsck::Arguments),
+    /// Write logs into a directory, as tiles that any web server can publish
+    ///
+    /// Each log gets a directory of its own, named by its id: checkpoint, tiles of hashes and of entries,
+    /// and what restores it. Run again, it adds what is new; interrupted, it goes on. Whoever has the log's
+    /// public key can verify it (`verify-export`) without any server. Changes nothing in the database, and
+    /// may run beside the service.
+    Export(copy::Export),
+    /// Verify the export of one log with nothing but the log's public key
+    VerifyExport(copy::VerifyExport),
+    /// Take over a log from an export, or from another Rekor's API
+    ///
+    /// The log keeps its tree id, the order and times of its entries and what its key signed, so that old
+    /// bundles and entry ids stay valid. It arrives frozen. Every entry, and the root under the signed
+    /// checkpoint, is verified. Interrupted, the same command goes on; run again later, it adds what is new.
+    /// SQLite: stop the service first.
+    Import(copy::Import),
 }
 
 /// What a command failed with.
@@ -41,6 +67,17 @@ enum CommandError {
     NewKey(Box<keys::OpenError>),
     #[error("the next shard's entry in the trusted root: {0}")]
     TrustEntry(String),
+    #[error(transparent)]
+    Fsck(#[from] crate::fsck::Error),
+    #[error(transparent)]
+    Export(#[from] crate::archive::ArchiveError),
+    #[error(transparent)]
+    Import(#[from] crate::import::ImportError),
+    #[error("{path}: {source}")]
+    File {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("there is no database {0}; only `serve` and `log create` make one")]
     NoDatabase(PathBuf),
 }
@@ -55,6 +92,8 @@ impl CommandError {
             }
             Self::NoDatabase(_)
             | Self::TrustEntry(_)
+            | Self::File { .. }
+            | Self::Fsck(crate::fsck::Error::Usage(_))
             | Self::Service(
                 Error::Config(_)
                 | Error::Passphrase(_)
@@ -89,12 +128,17 @@ pub async fn run(
     command: Command,
     open: impl AsyncFn(&str) -> Result<SharedStore, StoreError>,
 ) -> ExitCode {
+    let success = |()| ExitCode::SUCCESS;
     let done = match command {
-        Command::Serve { config } => serve(config, open).await,
-        Command::Log(command) => log::run(command, open).await,
+        Command::Serve { config } => serve(config, open).await.map(success),
+        Command::Log(command) => log::run(command, open).await.map(success),
+        Command::Fsck(arguments) => fsck::run(arguments, open).await,
+        Command::Export(arguments) => copy::export(arguments, open).await.map(success),
+        Command::VerifyExport(arguments) => copy::verify(arguments).await,
+        Command::Import(arguments) => copy::import(arguments, open).await.map(success),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");
             error.exit_code()
@@ -163,11 +207,52 @@ async fn open_existing(
     config: &Path,
     open: impl AsyncFn(&str) -> Result<SharedStore, StoreError>,
 ) -> Result<SharedStore, CommandError> {
-    let database = Config::load(config)?.server.database;
-    if let Some(("sqlite", path)) = database.split_once(':')
-        && !Path::new(path).exists()
-    {
+    database(&Config::load(config)?, false, open).await
+}
+
+/// The same, for reading beside the service if nothing is to be changed.
+async fn database(
+    config: &Config,
+    read_only: bool,
+    open: impl AsyncFn(&str) -> Result<SharedStore, StoreError>,
+) -> Result<SharedStore, CommandError> {
+    let database = &config.server.database;
+    let Some(("sqlite", path)) = database.split_once(':') else {
+        return Ok(open(database).await?);
+    };
+    if !Path::new(path).exists() {
         return Err(CommandError::NoDatabase(path.into()));
     }
-    Ok(open(&database).await?)
+    Ok(match read_only {
+        false => open(database).await?,
+        true => open(&format!("{database}?mode=ro")).await?,
+    })
+}
+
+/// Longest file of text that a command is given.
+const MAX_TEXT: u64 = 1 << 20;
+
+/// Reads a small file.
+fn read_text(path: &PathBuf) -> Result<String, CommandError> {
+    let read = || {
+        let mut text = String::new();
+        let mut file = std::fs::File::open(path)?.take(MAX_TEXT + 1);
+        file.read_to_string(&mut text)?;
+        match text.len() as u64 {
+            0..=MAX_TEXT => Ok(text),
+            _ => Err(std::io::Error::other("longer than 1 MiB")),
+        }
+    };
+    read().map_err(|source| CommandError::File {
+        path: path.clone(),
+        source,
+    })
+}
+
+fn print_json(value: &impl serde::Serialize) {
+    // Strings and numbers: there is nothing here that could not be printed.
+    println!(
+        "{}",
+        serde_json::to_string_pretty(value).unwrap_or_default()
+    );
 }

@@ -8,16 +8,25 @@
 //! rotation   freezing one shard for the next
 //! format     what a shard's leaves and checkpoints look like
 //! search     finding entries by signer, subject and digest
+//! fsck       whether what is stored is what was signed
+//! archive    a log in a directory of tiles
+//! import     a log that was kept elsewhere
 //! ```
 
 mod api;
+pub mod archive;
 pub mod cli;
 mod config;
 pub mod ct;
 pub mod entry;
 mod error;
+mod files;
 mod format;
+pub mod fsck;
+pub mod import;
 mod pem;
+mod progress;
+mod promise;
 mod rotation;
 pub mod search;
 mod service;

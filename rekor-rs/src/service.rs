@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use clock::SharedClock;
-use keys::{Passphrase, SharedSigner};
+use keys::{KeyUri, Passphrase, PublicHalf, SharedSigner};
 use logstore::{LogId, LogKind, LogRecord, LogState, SharedStore, StoreError};
 use sequencer::Guard;
 use serve::{Health, Probe};
@@ -162,7 +162,7 @@ async fn logs(config: &Config, store: &SharedStore, clock: &SharedClock) -> Resu
         let active = active.filter(|record| record.state == LogState::Active);
         let found = find(config, &shard, store).await?;
         let record = match (log.kind, active, found) {
-            (Kind::RekorV1, Some(_), None) => {
+            (Kind::RekorV1, Some(_), None) if shard.signer.can_sign() => {
                 check_key(&shard.signer, &format!("logs[{place}]"))?;
                 logs.next.push(shard);
                 continue;
@@ -175,6 +175,13 @@ async fn logs(config: &Config, store: &SharedStore, clock: &SharedClock) -> Resu
                 )));
             }
             (_, _, Some(record)) => record,
+            (_, _, None) if !shard.signer.can_sign() => {
+                return Err(Error::Mismatch(format!(
+                    "logs[{place}] has only a public key ({}), and no log of that key is in the \
+                     database; import it first",
+                    log.key
+                )));
+            }
             (_, _, None) => {
                 let origin = log.origin.as_deref().unwrap_or(&config.hostname);
                 if log.kind == Kind::RekorV1 {
@@ -228,14 +235,18 @@ pub(crate) async fn open_key(
     log: &LogConfig,
     place: usize,
 ) -> Result<SharedSigner, Error> {
+    let failed = |source| Error::Key {
+        log: place,
+        source: Box::new(source),
+    };
+    if let KeyUri::Public(path) = &log.key {
+        return Ok(Arc::new(PublicHalf::load(path).map_err(failed)?));
+    }
     let source = log.passphrase.as_ref().or(config.passphrase.as_ref());
     let passphrase: Option<Passphrase> = source.map(|source| source.read()).transpose()?;
     keys::open(&log.key, passphrase.as_ref())
         .await
-        .map_err(|source| Error::Key {
-            log: place,
-            source: Box::new(source),
-        })
+        .map_err(failed)
 }
 
 /// The record of a configured log: by its id if it has one, otherwise by kind and key.

@@ -13,6 +13,7 @@ use wire::rekor::{EntryId, InclusionProof, LogEntry, encode_base64, signed_entry
 
 use crate::entry::Verified;
 use crate::format::{Pending, RekorV1};
+use crate::promise::Promise;
 
 /// One tree of the log.
 #[derive(Debug)]
@@ -142,6 +143,7 @@ impl Shard {
             leaf_hash,
             body,
             attestation: Vec::new(),
+            promise: Vec::new(),
         };
         self.prove(found, head, proof).await.map(Outcome::Created)
     }
@@ -172,6 +174,7 @@ impl Shard {
             leaf_hash: entry.leaf_hash,
             body: encode_base64(&entry.body),
             attestation: entry.extra,
+            promise: entry.promise,
         };
         self.prove(found, head, proof).await.map(Some)
     }
@@ -199,8 +202,16 @@ impl Shard {
     ) -> Result<Proven, ShardError> {
         let integrated_time = found.timestamp_ms / 1000;
         let log_index = self.offset + found.index;
-        let promise = signed_entry_payload(&found.body, integrated_time, &self.log_id, log_index);
-        let signed_entry_timestamp = self.log.signer().sign(&promise).await?;
+        // A promise that came with its entry holds under the number that it was made for.
+        let kept = Promise::decode(&found.promise).filter(|kept| kept.log_index == log_index);
+        let signed_entry_timestamp = match kept {
+            Some(kept) => kept.signature,
+            None => {
+                let payload =
+                    signed_entry_payload(&found.body, integrated_time, &self.log_id, log_index);
+                self.log.signer().sign(&payload).await?
+            }
+        };
         Ok(Proven {
             id: self.entry_id(found.leaf_hash),
             attestation: found.attestation,
@@ -222,6 +233,7 @@ struct Found {
     leaf_hash: Hash,
     body: String,
     attestation: Vec<u8>,
+    promise: Vec<u8>,
 }
 
 impl Proven {

@@ -25,6 +25,7 @@ use crate::config::{Config, Kind, LogConfig};
 use crate::entry::Verified;
 use crate::error::Error;
 use crate::format::RekorV1;
+use crate::promise;
 use crate::service::{guard_path, open_key};
 use crate::shard::{Outcome, Shard, ShardError};
 
@@ -133,6 +134,9 @@ impl Shards {
                 None => 0,
                 Some(list) => end_of(list.active()).await?,
             };
+            if !shard.signer.can_sign() {
+                promise::check_copy(&store, &record, offset).await?;
+            }
             let log = open_log(config, &shard.signer, record, &store, &clock).await?;
             let shard = Shard::new(log, Arc::clone(&store), offset);
             list = Some(match list {

@@ -30,7 +30,7 @@ enum Command {
     /// The certificate authority: serve, make it, check its configuration, explain a token
     #[command(subcommand)]
     Fulcio(fulcio_rs::cli::Command),
-    /// The transparency logs: serve, create, freeze, list
+    /// The transparency logs: serve, create, freeze, list, check
     #[command(subcommand)]
     Rekor(rekor_rs::cli::Command),
     /// The timestamp authority: serve, make its certificates

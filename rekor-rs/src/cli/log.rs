@@ -8,7 +8,7 @@ use logstore::{LogId, LogKind, LogRecord, LogState, SharedStore, StoreError};
 use serde::Serialize;
 use wire::trust::{LogMaterial, TimeRange, Timestamp, TransparencyLog};
 
-use super::{CommandError, open_existing};
+use super::{CommandError, open_existing, print_json};
 use crate::config::{Config, Kind, LogConfig};
 use crate::{Error, Rotation, service};
 
@@ -312,10 +312,4 @@ async fn rotate(
          the entries depend on it. Keep both keys in the trusted root."
     );
     Ok(())
-}
-
-fn print_json(value: &impl Serialize) {
-    // Strings and numbers: there is nothing here that could not be printed.
-    let text = serde_json::to_string_pretty(value).unwrap_or_default();
-    println!("{text}");
 }

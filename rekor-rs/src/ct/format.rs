@@ -37,15 +37,11 @@ impl Pending {
         issuers: &[&[u8]],
     ) -> Result<Self, SctError> {
         let leaf = sct::signing_input(entry, 0, b"")?;
-        let mut extra = Vec::new();
-        if let CtEntry::Precert { .. } = entry {
-            put_u24(&mut extra, submitted)?;
-        }
-        let mut chain = Vec::new();
-        for issuer in issuers {
-            put_u24(&mut chain, issuer)?;
-        }
-        put_u24(&mut extra, &chain)?;
+        let precertificate = match entry {
+            CtEntry::Precert { .. } => Some(submitted),
+            CtEntry::X509(_) => None,
+        };
+        let extra = extra_data(precertificate, issuers)?;
         Ok(Self {
             identity: Hash(crypto::sha256(submitted)),
             leaf,
@@ -99,8 +95,25 @@ impl Format for Rfc6962 {
     }
 }
 
+/// The `extra_data` of an entry: the precertificate, if it was one, and the chain.
+pub(crate) fn extra_data(
+    precertificate: Option<&[u8]>,
+    issuers: &[&[u8]],
+) -> Result<Vec<u8>, SctError> {
+    let mut extra = Vec::new();
+    if let Some(precertificate) = precertificate {
+        put_u24(&mut extra, precertificate)?;
+    }
+    let mut chain = Vec::new();
+    for issuer in issuers {
+        put_u24(&mut chain, issuer)?;
+    }
+    put_u24(&mut extra, &chain)?;
+    Ok(extra)
+}
+
 /// Appends a vector with a length of three octets.
-fn put_u24(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), SctError> {
+pub(crate) fn put_u24(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), SctError> {
     let [0, length @ ..] = u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes() else {
         return Err(SctError("longer than 16777215 bytes"));
     };

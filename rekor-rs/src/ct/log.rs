@@ -173,6 +173,9 @@ impl CtLog {
 
     /// The newest signed tree head.
     pub async fn sth(&self) -> Result<Arc<SignedHead>, Error> {
+        if !self.log.signer().can_sign() {
+            return Ok(self.log.head().await?);
+        }
         let error = match self.log.recent_head(RENEW_MS).await {
             Ok(head) => return Ok(head),
             Err(HeadError::Store(error)) => return Err(error.into()),

@@ -16,10 +16,15 @@ mod api;
 mod chain;
 mod error;
 mod format;
+mod input;
 mod log;
+mod logged;
 
 pub use api::router;
 pub use chain::{Policy, RejectedChain, Submission};
 pub use error::Error;
 pub use format::Rfc6962;
+pub(crate) use format::{extra_data, put_u24};
+pub(crate) use input::Input;
 pub use log::{CtConfig, CtLog, Kind, OpenError};
+pub(crate) use logged::{Logged, TimestampedEntry};

@@ -356,6 +356,13 @@ pub fn is_kind(name: &str) -> bool {
     KINDS.iter().any(|kind| kind.name == name) || NOT_BUILT.iter().any(|(kind, _)| *kind == name)
 }
 
+/// The search keys of the digests that an in-toto statement names; none of what is no statement.
+pub(crate) fn statement_keys(statement: &[u8]) -> Vec<SearchKey> {
+    let mut terms = Terms::default();
+    statement::add_digests(statement, &mut terms);
+    terms.into_keys()
+}
+
 /// The canonical form of a key, whose SHA-256 is a term of the entries that it signed; `None` for
 /// formats that this build does not verify.
 pub fn canonical_key(format: PublicKeyFormat, key: &[u8]) -> Option<Result<Vec<u8>, EntryError>> {

@@ -8,6 +8,7 @@
 )]
 
 mod ca;
+mod copies;
 mod engine;
 mod place;
 mod read;

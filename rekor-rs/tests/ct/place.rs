@@ -7,6 +7,7 @@ use std::time::Duration;
 use logstore::SharedStore;
 use logstore_postgres::{PostgresStore, testing};
 use logstore_sqlite::SqliteStore;
+use sqlx::Connection as _;
 
 /// Runs each test on each kind of store.
 macro_rules! on_every_store {
@@ -91,6 +92,18 @@ impl Database {
         Self {
             directory,
             postgres: None,
+        }
+    }
+
+    /// Runs a statement beside the store, as a bug or an intruder would.
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        if let Some(database) = &self.postgres {
+            let mut connection = sqlx::PgConnection::connect(database.url()).await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        } else {
+            let url = format!("sqlite:{}", self.path("logs.db").display());
+            let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
         }
     }
 

@@ -132,6 +132,11 @@ impl Server {
         }
     }
 
+    /// The database that it was started on.
+    pub(crate) fn database(&self) -> &Database {
+        self.database.as_ref().unwrap()
+    }
+
     pub(crate) async fn post(&self, call: &str, body: impl Into<reqwest::Body>) -> Response {
         let request = self
             .client

@@ -50,6 +50,12 @@ fn vector() -> (String, Key) {
     (envelope(statement.as_bytes(), &[&signature]), key)
 }
 
+/// The vector, proposed as an entry.
+pub(crate) fn envelope_entry() -> Value {
+    let (envelope, key) = vector();
+    entry(&envelope, &[&key.pem])
+}
+
 fn body(entry: &Value) -> Value {
     let body = base64::engine::general_purpose::STANDARD
         .decode(entry["body"].as_str().unwrap())

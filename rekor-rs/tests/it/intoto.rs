@@ -24,6 +24,15 @@ fn signed(key: &Key, payload: &[u8]) -> Value {
     })
 }
 
+/// A proposed entry whose statement is kept as its attestation.
+pub(crate) fn attested_entry() -> Value {
+    let statement = format!(
+        r#"{{"subject":[{{"name":"b","digest":{{"sha256":"{}"}}}}]}}"#,
+        "1".repeat(64)
+    );
+    signed(&Key::p256(), statement.as_bytes())
+}
+
 fn body(entry: &Value) -> Value {
     let body = base64::engine::general_purpose::STANDARD
         .decode(entry["body"].as_str().unwrap())

@@ -11,7 +11,10 @@
 mod keys;
 mod stack;
 
+mod copies;
+mod damage;
 mod dsse;
+mod fsck;
 mod hashedrekord;
 mod http_conventions;
 mod intoto;

@@ -59,6 +59,8 @@ pub(crate) struct Stack {
     pub(crate) client: reqwest::Client,
     pub(crate) store: SharedStore,
     pub(crate) directory: Arc<TempDir>,
+    /// Where the database is, for `rekor-rs`.
+    pub(crate) database: String,
     server: tokio::task::JoinHandle<()>,
 }
 
@@ -66,19 +68,17 @@ impl Stack {
     /// A new, empty log with one shard.
     pub(crate) async fn start(backend: Backend) -> Self {
         let directory = Arc::new(tempfile::tempdir().unwrap());
-        let store: SharedStore = match backend {
-            Backend::Sqlite => Arc::new(
-                logstore_sqlite::SqliteStore::open(&directory.path().join("log.db"))
-                    .await
-                    .unwrap(),
-            ),
+        let (database, store): (String, SharedStore) = match backend {
+            Backend::Sqlite => {
+                let path = directory.path().join("log.db");
+                let store = logstore_sqlite::SqliteStore::open(&path).await.unwrap();
+                (format!("sqlite:{}", path.display()), Arc::new(store))
+            }
             Backend::Postgres => {
                 let database = logstore_postgres::testing::server().await.database().await;
-                Arc::new(
-                    logstore_postgres::PostgresStore::connect(database.url(), 4)
-                        .await
-                        .unwrap(),
-                )
+                let url = database.url().to_owned();
+                let store = logstore_postgres::PostgresStore::connect(&url, 4).await;
+                (url, Arc::new(store.unwrap()))
             }
         };
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -88,6 +88,7 @@ impl Stack {
             client,
             store,
             directory,
+            database,
             server: tokio::spawn(async {}),
         };
         stack.new_key("log.key");
@@ -124,6 +125,7 @@ impl Stack {
             client: self.client.clone(),
             store: Arc::clone(&self.store),
             directory: Arc::clone(&self.directory),
+            database: self.database.clone(),
             server: tokio::spawn(async {}),
         };
         replica.restart_with(config).await;
