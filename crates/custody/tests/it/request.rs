@@ -56,7 +56,8 @@ const INTERMEDIATE: &str = "basicConstraints=critical,CA:TRUE,pathlen:0\n\
 const LEAF: &str = "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n\
     extendedKeyUsage=critical,timeStamping\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n";
 
-/// An authority whose request waits; OpenSSL's clock is the real one.
+/// An authority whose request waits. OpenSSL has the real clock; this one is ahead of it, so that what is
+/// signed later is valid already.
 async fn requested(purpose: Purpose) -> (Home, Made) {
     let home = Home::new(purpose);
     home.clock.set_ms(
@@ -67,7 +68,7 @@ async fn requested(purpose: Purpose) -> (Home, Made) {
                 .as_millis(),
         )
         .unwrap()
-            + 2000,
+            + 600_000,
     );
     let made = home.begin(Root::Elsewhere).await.unwrap();
     assert!(!made.active && made.chain.is_none());
