@@ -278,7 +278,8 @@ impl Source for Bucket {
 fn is_loopback(endpoint: &str) -> bool {
     let host = endpoint.strip_prefix("http://").unwrap_or_default();
     let host = host.split(['/', ':']).next().unwrap_or_default();
-    matches!(host, "localhost" | "127.0.0.1")
+    // What stands before an @ is a name and a password, not a host.
+    matches!(host, "localhost" | "127.0.0.1") && !endpoint.contains('@')
 }
 
 #[cfg(test)]
@@ -292,6 +293,7 @@ mod tests {
         for other in [
             "http://minio.corp.example:9000",
             "http://localhost.evil.example",
+            "http://localhost:80@evil.example",
             "https://x",
             "",
         ] {

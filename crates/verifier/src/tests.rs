@@ -335,8 +335,15 @@ async fn whatever_is_altered_is_refused() {
     type Change = fn(&mut Evidence);
     let sigstore = Sigstore::new().await;
     let (root, honest) = (sigstore.trusted_root(), sigstore.sign(true).await);
-    let changes: [(Change, &str); 11] = [
+    let changes: [(Change, &str); 12] = [
         (|e| e.entries.clear(), "no entry"),
+        (
+            |e| {
+                e.entries[0].promise = None;
+                e.entries[0].proof.as_mut().unwrap().checkpoint = None;
+            },
+            "neither an inclusion promise nor a proof",
+        ),
         (
             |e| e.entries[0].body.push(b' '),
             "inclusion proof that does not verify",

@@ -187,11 +187,14 @@ impl Repository {
             changes.apply(storage.as_ref(), &published).map(|()| lock)
         });
         let lock = applied.await.map_err(|_| RepositoryError::Stopped)??;
-        self.follow(&current).await?;
         if bridge.is_some() {
+            self.follow(&current).await?;
             return Ok(Some(lock));
         }
         self.tidy(&mut state, &root, outcome)?;
+        // Still under the lock, so that copies see publications in their order.
+        self.follow(&current).await?;
+        drop(lock);
         Ok(None)
     }
 
