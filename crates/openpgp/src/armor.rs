@@ -1,6 +1,6 @@
 //! ASCII armour (RFC 9580 section 6).
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 
 use pgp::armor::{BlockType, Dearmor, DearmorOptions};
 use pgp::ser::Serialize;
@@ -9,6 +9,10 @@ use crate::Error;
 
 /// What begins the first line of OpenPGP armour.
 const BEGIN: &[u8] = b"-----BEGIN PGP";
+/// What begins its last line.
+const END: &[u8] = b"-----END PGP";
+/// Most headers of a block. There are five that have a meaning.
+const MAX_HEADERS: usize = 32;
 
 /// Where the first line that begins armour starts.
 pub(crate) fn start(text: &[u8]) -> Option<usize> {
@@ -23,23 +27,50 @@ pub(crate) fn start(text: &[u8]) -> Option<usize> {
 }
 
 /// Decodes the first block. The checksum is not looked at (RFC 9580 section 6.1), and what comes
-/// before the block and after it is ignored.
+/// before the block and after it is ignored, as its headers are.
 pub(crate) fn decode(text: &[u8]) -> Result<(BlockType, Vec<u8>), Error> {
     let block = start(text)
         .and_then(|at| text.get(at..))
-        .ok_or_else(|| Error::Armor("no block was found".to_owned()))?;
-    let armor = |error: &dyn std::fmt::Display| Error::Armor(error.to_string());
+        .ok_or_else(|| Error::armor("no block was found"))?;
+    let block = without_headers(block)?;
     let options = DearmorOptions::new().set_limit(block.len().saturating_add(1));
-    let mut dearmor = Dearmor::with_options(block, options);
-    dearmor.read_header().map_err(|error| armor(&error))?;
+    let mut dearmor = Dearmor::with_options(block.as_slice(), options);
+    dearmor.read_header().map_err(Error::armor)?;
     let mut decoded = Vec::new();
-    dearmor
-        .read_to_end(&mut decoded)
-        .map_err(|error| armor(&error))?;
+    dearmor.read_to_end(&mut decoded).map_err(Error::armor)?;
     let kind = dearmor
         .typ
-        .ok_or_else(|| Error::Armor("no type was found".to_owned()))?;
+        .ok_or_else(|| Error::armor("no type was found"))?;
     Ok((kind, decoded))
+}
+
+/// A block from its first line to its last, with nothing in it that `pgp` could take for a header:
+/// for each header it searches all of the text.
+fn without_headers(block: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut lines = block.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let first = lines.next().unwrap_or_default();
+    let mut bare = [first, b"\n\n"].concat();
+    let mut headers = 0;
+    for line in lines.by_ref().take_while(|line| !line.is_empty()) {
+        headers += 1;
+        if headers > MAX_HEADERS {
+            return Err(Error::TooMuch("headers of PGP armor", MAX_HEADERS));
+        }
+        if !line.contains(&b':') {
+            return Err(Error::armor("an empty line must follow the headers"));
+        }
+    }
+    for line in lines {
+        if line.contains(&b':') {
+            return Err(Error::armor("a colon is not base64"));
+        }
+        bare.extend_from_slice(line);
+        bare.push(b'\n');
+        if line.starts_with(END) {
+            return Ok(bare);
+        }
+    }
+    Err(Error::armor("the last line is missing"))
 }
 
 /// Armour without headers and without an end of line after the last line: the form in bodies.
@@ -57,8 +88,7 @@ pub(crate) fn encode(kind: BlockType, bytes: &[u8]) -> Result<Vec<u8>, Error> {
     }
 
     let mut text = Vec::new();
-    pgp::armor::write(&Bytes(bytes), kind, &mut text, None, true)
-        .map_err(|error| Error::Armor(io::Error::other(error).to_string()))?;
+    pgp::armor::write(&Bytes(bytes), kind, &mut text, None, true).map_err(Error::armor)?;
     text.truncate(text.trim_ascii_end().len());
     Ok(text)
 }

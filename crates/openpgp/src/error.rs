@@ -59,13 +59,41 @@ pub enum Error {
 }
 
 impl Error {
+    /// What `pgp` says of armour.
+    pub(crate) fn armor(error: impl std::fmt::Display) -> Self {
+        Self::Armor(detail(error))
+    }
+
     /// What `pgp` says of a packet.
     pub(crate) fn packet(error: impl std::fmt::Display) -> Self {
-        Self::Packet(error.to_string())
+        Self::Packet(detail(error))
     }
 
     /// What `pgp` says of a signature.
     pub(crate) fn signature(error: impl std::fmt::Display) -> Self {
-        Self::BadSignature(error.to_string())
+        Self::BadSignature(detail(error))
     }
+}
+
+/// Longest text of `pgp` that is passed on, in bytes. Some of its errors print all of the input.
+const MAX_DETAIL: usize = 160;
+
+fn detail(error: impl std::fmt::Display) -> String {
+    /// Takes the beginning of what is written to it, and stops the writer there.
+    struct Beginning(String);
+
+    impl std::fmt::Write for Beginning {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            let room = MAX_DETAIL.saturating_sub(self.0.len());
+            self.0.extend(text.chars().take(room));
+            match text.len() > room {
+                true => Err(std::fmt::Error),
+                false => Ok(()),
+            }
+        }
+    }
+
+    let mut beginning = Beginning(String::new());
+    let _cut_short = std::fmt::write(&mut beginning, format_args!("{error}"));
+    beginning.0
 }

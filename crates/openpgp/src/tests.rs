@@ -268,7 +268,7 @@ fn cleartext_messages_are_verified_without_dashes_and_trailing_blanks() {
 fn quickly<T>(work: impl FnOnce() -> T) -> T {
     let started = Instant::now();
     let done = work();
-    assert!(started.elapsed() < Duration::from_secs(20));
+    assert!(started.elapsed() < Duration::from_secs(5));
     done
 }
 
@@ -289,13 +289,16 @@ fn packets_lines_and_signatures_without_end_are_refused_in_time() {
     too_much(&fixture!("ed25519.gpg").repeat(100));
     let lines = ["-----BEGIN PGP", "\n"].concat().repeat(30_000);
     assert!(quickly(|| Keyring::parse(lines.as_bytes())).is_err());
-    let dashes = format!(
-        "-----BEGIN PGP SIGNATURE-----\n{}",
-        "-----\n".repeat(20_000)
-    );
-    assert!(quickly(|| DetachedSignature::parse(dashes.as_bytes())).is_err());
-    let headers = format!("-----BEGIN PGP SIGNATURE-----\n{}", "a: b\n".repeat(20_000));
-    assert!(quickly(|| DetachedSignature::parse(headers.as_bytes())).is_err());
+    let texts = ["x\n", "a: b\n", "-----\n", "\n", "===="].map(|line| line.repeat(20_000));
+    for text in &texts {
+        for before in ["", "a: b\n\n", "\n"] {
+            let text = format!(
+                "-----BEGIN PGP SIGNATURE-----\n{before}{text}-----END PGP SIGNATURE-----\n"
+            );
+            let error = quickly(|| DetachedSignature::parse(text.as_bytes()).unwrap_err());
+            assert!(error.to_string().len() < 300, "{before}{}", &text[..40]);
+        }
+    }
     assert!(matches!(
         DetachedSignature::parse(&fixture!("ed25519.sig").repeat(33)),
         Err(Error::TooMuch("PGP signatures", 32))
