@@ -43,11 +43,16 @@ pub(in super::super) async fn public_key(
     media_type: &'static str,
 ) -> Result<Response, RequestError> {
     let parameters = Parameters::of(uri);
-    let tree = parameters.tree_id()?;
-    let shards = rekor.newest().await?;
+    let tree = parameters.tree_id()?.map(|tree| tree.parse().ok());
+    let mut shards = rekor.shards();
+    // The key of a known shard never changes, whatever the database says.
+    let is_known = tree.is_some_and(|tree| tree.is_none_or(|tree| shards.by_tree(tree).is_some()));
+    if !is_known {
+        shards = rekor.newest().await?;
+    }
     let shard = match tree {
         None => Some(shards.active()),
-        Some(tree) => tree.parse().ok().and_then(|tree| shards.by_tree(tree)),
+        Some(tree) => tree.and_then(|tree| shards.by_tree(tree)),
     };
     let mut response = match shard {
         None => RequestError::NoSuchKey.into_response(),
