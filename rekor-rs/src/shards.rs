@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use clock::SharedClock;
 use keys::SharedSigner;
 use logstore::{LogKind, LogRecord, LogState, SharedStore, StoreError};
-use sequencer::{AppendError, Guard, Log};
+use sequencer::{AppendError, Coalesced, Guard, Log};
 
 use crate::config::{Config, Kind, LogConfig};
 use crate::entry::Verified;
@@ -102,6 +102,7 @@ pub(crate) struct Shards {
     store: SharedStore,
     clock: SharedClock,
     list: RwLock<Arc<ShardList>>,
+    looks: Coalesced<Result<(), StoreError>>,
     look: tokio::sync::Mutex<Look>,
     /// Why this service cannot take entries since the last rotation, if it cannot.
     behind: Mutex<Option<String>>,
@@ -112,8 +113,6 @@ pub(crate) struct Shards {
 struct Look {
     /// The keys that wait for a rotation, in their order.
     next: VecDeque<Configured>,
-    /// When the last look began, and what was wrong with the store then.
-    last: Option<(Instant, Result<(), String>)>,
     /// When the configuration was last read again.
     read: Option<Instant>,
 }
@@ -154,9 +153,9 @@ impl Shards {
             store,
             clock,
             list: RwLock::new(Arc::new(list)),
+            looks: Coalesced::default(),
             look: tokio::sync::Mutex::new(Look {
                 next: next.into(),
-                last: None,
                 read: None,
             }),
             behind: Mutex::default(),
@@ -186,20 +185,11 @@ impl Shards {
         behind.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The shards of some moment after the call. Whoever asks while another looks waits for the
-    /// next look and shares it, so that any number of readers cost two looks at most.
+    /// The shards of some moment after the call. Any number of readers share a look.
     pub(crate) async fn newest(&self) -> Result<Arc<ShardList>, StoreError> {
-        let asked = Instant::now();
-        let mut look = self.look.lock().await;
-        if look.last.as_ref().is_none_or(|(began, _)| *began < asked) {
-            let began = Instant::now();
-            let outcome = self.follow(&mut look).await;
-            look.last = Some((began, outcome.map_err(|error| error.to_string())));
-        }
-        match &look.last {
-            Some((_, Err(reason))) => Err(StoreError::Unavailable(reason.clone())),
-            _ => Ok(self.list()),
-        }
+        let look = async { self.follow(&mut *self.look.lock().await).await };
+        self.looks.ask(look).await?;
+        Ok(self.list())
     }
 
     /// Appends to the shard that takes entries. A frozen shard has written nothing, so the same

@@ -9,6 +9,7 @@ mod sequence;
 mod state;
 mod view;
 
+pub use coalesce::Coalesced;
 pub use guard::{Guard, GuardError, GuardMark};
 pub use log::{Log, LogConfig, OpenError};
 
