@@ -7,8 +7,12 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 DATA_DIR ?= sigkeep-data
 NEXTEST_VERSION := 0.9.151
 DENY_VERSION := 0.20.2
+FUZZ_VERSION := 0.13.2
+# What `make fuzz` runs, and for how many seconds each.
+TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+FUZZ_SECONDS ?= 60
 
-.PHONY: help up build full release test format lint unit layers deny tools clients conformance bench
+.PHONY: help up build full release test format lint unit layers proofs deny tools clients conformance bench fuzz
 
 help: ## Show this help.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 18
@@ -25,7 +29,7 @@ full: ## Build target/up/sigkeep with every key backend and entry kind: what the
 release: ## Build target/release/sigkeep with every key backend and entry kind.
 	cargo build --locked --release --package sigkeep --all-features
 
-test: tools format lint unit layers deny conformance ## Run everything that CI runs.
+test: tools format lint unit layers proofs deny conformance ## Run everything that CI runs.
 	@echo "all checks passed"
 
 format: ## Check the formatting.
@@ -40,6 +44,9 @@ unit: tools ## Unit, property and integration tests, on SQLite and PostgreSQL.
 
 layers: ## Check that crates depend downward only.
 	python3 .ci/layers.py
+
+proofs: ## Check that the rows of docs/conformance name tests that exist.
+	python3 .ci/proofs.py
 
 deny: tools ## Check licences, sources and duplicate dependencies; advisories where their database is reached.
 	cargo deny --locked check licenses bans sources
@@ -65,3 +72,13 @@ conformance: full clients ## Drive the unmodified clients against the running st
 
 bench: ## Measure this machine: start-up, memory, writes, certificates, beside the machine's limits.
 	bench/run
+
+# Stable Rust: without a sanitizer, cargo-fuzz needs nothing unstable. Overflow checks and debug
+# assertions are on. What is found stays in fuzz/corpus and fuzz/artifacts.
+fuzz: ## Fuzz the parsers: TARGETS="token csr" (all), FUZZ_SECONDS=600 each (60).
+	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz@$(FUZZ_VERSION)
+	@cd fuzz && for target in $(TARGETS); do \
+	  mkdir -p corpus/$$target && \
+	  cargo fuzz run --sanitizer none $$target corpus/$$target seeds/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 -max_len=16384 -print_final_stats=1 || exit 1; \
+	done

@@ -201,8 +201,10 @@ class SigstoreJs(Client):
             bundle.write_text(json.dumps(json.loads(outcome.output)))
         return outcome
 
-    def verify(self, bundle: Path, file: Path | None, email: str, issuer: str | None = None) -> Outcome:
-        root = self.stack.trust("trusted_root.json")
+    def verify(
+        self, bundle: Path, file: Path | None, email: str, issuer: str | None = None, trusted_root: Path | None = None
+    ) -> Outcome:
+        root = trusted_root or self.stack.trust("trusted_root.json")
         return self.script("verify.cjs", root, bundle, issuer or self.issuer, email, *([file] if file else []))
 
 
@@ -220,9 +222,41 @@ class SigstoreGo(Client):
             bundle.write_text(next(line for line in outcome.output.splitlines() if line.startswith("{")))
         return outcome
 
-    def verify(self, bundle: Path, file: Path, email: str, issuer: str | None = None) -> Outcome:
+    def verify(
+        self, bundle: Path, file: Path, email: str, issuer: str | None = None, trusted_root: Path | None = None
+    ) -> Outcome:
         self.bin = CLIENTS / "bin/sigstore-go-verification"
         return self.run(
             "-artifact", file, "-expectedIssuer", issuer or self.issuer, "-expectedSAN", email,
-            "-trustedrootJSONpath", self.stack.trust("trusted_root.json"), bundle,
+            "-trustedrootJSONpath", trusted_root or self.stack.trust("trusted_root.json"), bundle,
         )  # fmt: skip
+
+
+class SigstoreJava(Client):
+    """sigstore-java, driven by java/Sigstore.java.
+
+    It asks for certificates over gRPC with TLS, so it signs with a `signing_config` that names such
+    a listener, whose authority is in `trust_store` (PKCS #12, with the JDK's usual password).
+    """
+
+    name = "sigstore-java"
+    signing_config: Path
+    trust_store: Path
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.bin = Path("java")
+
+    def java(self, *arguments, options: tuple[str, ...] = ()) -> Outcome:
+        classpath = f"{CLIENTS / 'java/classes'}:{CLIENTS / 'java/lib'}/*"
+        # One short run each: the JVM's second compiler would only cost time.
+        return self.run("-XX:TieredStopAtLevel=1", f"-Duser.home={self.home}", *options, "-cp", classpath, "Sigstore", *arguments)
+
+    def sign(self, file: Path, bundle: Path, token: str) -> Outcome:
+        root = self.stack.trust("trusted_root.json")
+        options = (f"-Djavax.net.ssl.trustStore={self.trust_store}", "-Djavax.net.ssl.trustStorePassword=changeit")
+        return self.java("sign", self.signing_config, root, token, file, bundle, options=options)
+
+    def verify(self, bundle: Path, file: Path, email: str, issuer: str | None = None, trust: str | None = None) -> Outcome:
+        trust = trust or str(self.stack.trust("trusted_root.json"))
+        return self.java("verify", trust, file, bundle, email, issuer or self.issuer)

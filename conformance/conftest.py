@@ -1,5 +1,7 @@
 """One running stack, one registry and one set of initialised clients for the whole run."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,13 +10,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from clients import Cosign2, Cosign3, SigstoreGo, SigstoreJs, SigstorePython  # noqa: E402
-from stack import CLIENTS, Postgres, Registry, Stack  # noqa: E402
+from stack import CLIENTS, Postgres, Registry, Stack, sigkeep_binary  # noqa: E402
 
 EMAIL = "dev@corp.example"
 
 
 def pytest_sessionstart(session):
-    missing = [name for name in ("bin/cosign3", "python/bin/sigstore", "js/node_modules") if not (CLIENTS / name).exists()]
+    missing = [name for name in ("bin/cosign3", "python/bin/sigstore", "js/node_modules", "java/classes") if not (CLIENTS / name).exists()]
     if missing:
         pytest.exit(f"missing clients {missing}: run conformance/install first", returncode=1)
 
@@ -50,6 +52,26 @@ def clients(stack, tmp_path_factory):
             client.initialize().accepted()
         made[client.name] = client
     return made
+
+
+def tool(*arguments, cwd: Path | None = None, **env: str) -> str:
+    command = [sigkeep_binary(), "tuf", *arguments]
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, timeout=60, cwd=cwd, env={**os.environ, **env}
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def exported(stack, tmp_path_factory):
+    """Everything that can be exported from the stack's repository."""
+    out = tmp_path_factory.mktemp("exports")
+    tool(
+        "export", "--dir", stack.data_dir / "tuf", "--out", out, "--mirror", stack.endpoints["tuf"], "--name", "corp",
+        "--images", "registry.corp.example/app/**", "--issuer", stack.endpoints["oidc"], "--subject", EMAIL,
+    )  # fmt: skip
+    return out
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -95,6 +96,24 @@ class Stack:
         request = urllib.request.Request(self.endpoints[service] + path, body, {"Content-Type": content_type})
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.read()
+
+
+class Service:
+    """A service of the binary under test by itself, on a free port that its log names."""
+
+    def __init__(self, log: Path, *arguments):
+        self.log = log
+        command = [str(argument) for argument in (sigkeep_binary(), *arguments)]
+        self.process = subprocess.Popen(command, stdout=log.open("wb"), stderr=subprocess.STDOUT)
+        deadline = time.monotonic() + 30
+        while not (found := re.search(r'"address":"[^"]*:(\d+)"', log.read_text())):
+            assert self.process.poll() is None and time.monotonic() < deadline, f"it did not start: {log.read_text()}"
+            time.sleep(0.02)
+        self.port = int(found[1])
+
+    def stop(self) -> None:
+        self.process.terminate()
+        assert self.process.wait(30) == 0, self.log.read_text()
 
 
 class Registry:

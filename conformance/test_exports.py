@@ -18,10 +18,10 @@ import pytest
 import yaml
 
 from clients import Cosign3, run
+from conftest import EMAIL, tool
 from stack import CLIENTS, ROOT, sigkeep_binary
 from tuf_client import update
 
-EMAIL = "dev@corp.example"
 PASSPHRASE = "a passphrase for tests\n"
 
 # The definitions that the manifests must fit: Go module, file in it.
@@ -38,26 +38,6 @@ CRDS = {
         "config/crd/bases/source.toolkit.fluxcd.io_ocirepositories.yaml",
     ),
 }
-
-
-def tool(*arguments, cwd: Path | None = None, **env: str) -> str:
-    command = [sigkeep_binary(), "tuf", *arguments]
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=60, cwd=cwd, env={**os.environ, **env}
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def exported(stack, tmp_path_factory):
-    """Everything that can be exported from the stack's repository."""
-    out = tmp_path_factory.mktemp("exports")
-    tool(
-        "export", "--dir", stack.data_dir / "tuf", "--out", out, "--mirror", stack.endpoints["tuf"], "--name", "corp",
-        "--images", "registry.corp.example/app/**", "--issuer", stack.endpoints["oidc"], "--subject", EMAIL,
-    )  # fmt: skip
-    return out
 
 
 @pytest.fixture

@@ -25,24 +25,26 @@ def issuer_url(stack, issuer: str) -> str:
 
 @pytest.fixture
 def signed(clients, stack, artifact, tmp_path):
-    """Signs the artifact with cosign 3 as a workload; returns the bundle."""
+    """Signs the artifact with cosign as a workload; returns the bundle."""
 
-    def sign(issuer: str, **claims: str):
+    def sign(issuer: str, signer: str = "cosign 3", **claims: str):
         bundle = tmp_path / f"{issuer}.json"
-        clients["cosign 3"].sign(artifact, bundle, workload_token(stack, issuer, **claims)).accepted()
+        clients[signer].sign(artifact, bundle, workload_token(stack, issuer, **claims)).accepted()
         return bundle
 
     return sign
 
 
+@pytest.mark.parametrize("signer", ["cosign 3", "cosign 2"])
 @pytest.mark.parametrize(("issuer", "identity"), [("github", GITHUB), ("gitlab", GITLAB), ("kubernetes", KUBERNETES)])
-def test_every_client_verifies_what_a_workload_signed(issuer, identity, signed, clients, stack, artifact):
-    bundle = signed(issuer)
+def test_every_client_verifies_what_a_workload_signed(issuer, identity, signer, signed, clients, stack, artifact):
+    bundle = signed(issuer, signer)
     for client in clients.values():
         client.verify(bundle, artifact, identity, issuer_url(stack, issuer)).accepted()
-    cosign = clients["cosign 3"]
-    cosign.verify(bundle, artifact, identity + "x", issuer_url(stack, issuer)).refused("identit|subject")
-    cosign.verify(bundle, artifact, identity, stack.endpoints["oidc"]).refused("issuer|identit")
+    for verifier in ("cosign 3", "cosign 2"):
+        cosign = clients[verifier]
+        cosign.verify(bundle, artifact, identity + "x", issuer_url(stack, issuer)).refused("identit|subject")
+        cosign.verify(bundle, artifact, identity, stack.endpoints["oidc"]).refused("issuer|identit")
 
 
 GITHUB_FLAGS = {

@@ -1,4 +1,6 @@
-//! The audit log: one line for each certificate and each refusal, at target `audit`.
+//! The audit log: one line for each request for a certificate, whatever became of it, at target
+//! `audit`. Issuer and subject of a token that was not believed are `claimed_issuer` and
+//! `claimed_subject`.
 //!
 //! A token is a password until it expires, so it is never written; its SHA-256 is, so that a line
 //! can be matched with a token that turns up elsewhere.
@@ -6,7 +8,7 @@
 use pki::leaf::San;
 
 use crate::error::{Code, RequestError};
-use crate::identity::Principal;
+use crate::identity::{Claimed, Principal, claimed};
 use crate::issuance::Issued;
 
 /// Longest text from outside that goes into a line, in characters.
@@ -19,6 +21,47 @@ pub(crate) struct Request<'a> {
     pub(crate) api: &'static str,
     /// The request's id.
     pub(crate) id: &'a str,
+}
+
+/// Sees to it that a request leaves a line also if nobody waits for its outcome any more.
+pub(crate) struct Open<'a> {
+    request: Request<'a>,
+    token: &'a str,
+    closed: bool,
+}
+
+impl<'a> Open<'a> {
+    pub(crate) const fn new(request: Request<'a>, token: &'a str) -> Self {
+        Self {
+            request,
+            token,
+            closed: false,
+        }
+    }
+
+    /// The outcome has its own line.
+    pub(crate) fn close(mut self) {
+        self.closed = true;
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if self.closed {
+            return;
+        }
+        let claimed = claimed(self.token);
+        tracing::warn!(
+            target: "audit",
+            outcome = "abandoned",
+            api = self.request.api,
+            request_id = self.request.id,
+            claimed_issuer = claimed.issuer.as_deref().map(clip),
+            claimed_subject = claimed.subject.as_deref().map(clip),
+            token_sha256 = hash(self.token),
+            "the client left, or the request took too long; no certificate was given out"
+        );
+    }
 }
 
 /// Notes a certificate.
@@ -62,6 +105,12 @@ pub(crate) fn refused(
     let (code, _) = error.public();
     let issuer = principal.map(|principal| clip(&principal.issuer));
     let subject = principal.map(|principal| clip(&principal.subject));
+    let claimed = match principal {
+        Some(_) => Claimed::default(),
+        None => claimed(token),
+    };
+    let claimed_issuer = claimed.issuer.as_deref().map(clip);
+    let claimed_subject = claimed.subject.as_deref().map(clip);
     let rules = match error {
         RequestError::Policy(refusal) => Some(refusal.rules()),
         _ => None,
@@ -75,9 +124,9 @@ pub(crate) fn refused(
         id: request_id,
     } = request;
     if code == Code::InvalidArgument {
-        tracing::warn!(target: "audit", outcome = "refused", api, request_id, issuer, subject, rule = rules, code = code as u32, reason, token_sha256, "certificate refused");
+        tracing::warn!(target: "audit", outcome = "refused", api, request_id, issuer, subject, claimed_issuer, claimed_subject, rule = rules, code = code as u32, reason, token_sha256, "certificate refused");
     } else {
-        tracing::error!(target: "audit", outcome = "failed", api, request_id, issuer, subject, code = code as u32, reason, token_sha256, "certificate not issued");
+        tracing::error!(target: "audit", outcome = "failed", api, request_id, issuer, subject, claimed_issuer, claimed_subject, code = code as u32, reason, token_sha256, "certificate not issued");
     }
 }
 

@@ -32,6 +32,23 @@ impl Certifier {
         proof: Proof<'_>,
         encodings: Encodings,
     ) -> Result<Issued, RequestError> {
+        let open = audit::Open::new(request, token);
+        let outcome = self.decide(request, token, proof, encodings).await;
+        open.close();
+        if let Err(error) = &outcome {
+            metrics::counter!("fulcio_refused_certs_total", "reason" => error.reason())
+                .increment(1);
+        }
+        outcome
+    }
+
+    async fn decide(
+        &self,
+        request: Request<'_>,
+        token: &str,
+        proof: Proof<'_>,
+        encodings: Encodings,
+    ) -> Result<Issued, RequestError> {
         let verification = self.identities.verify(token, self.clock.now());
         let identified = Step::Token.take(verification).await;
         let verified = match identified {

@@ -4,7 +4,7 @@
 //! certificate signing request, which the key signs itself and of which nothing but the key counts.
 
 use crypto::{HashAlgorithm, KeyError, KeyKind, PublicKey, WeakKey};
-use der::asn1::{AnyRef, ObjectIdentifier};
+use der::asn1::{AnyRef, ObjectIdentifier, UintRef};
 use der::{Decode, Reader, SliceReader, Tag, Tagged};
 
 /// Why a client's key, or its proof, was refused.
@@ -155,7 +155,7 @@ impl From<WeakKey> for ChallengeError {
 
 /// A client's claim to a key.
 #[derive(Debug)]
-pub(crate) enum Proof<'a> {
+pub enum Proof<'a> {
     /// A key in PEM (or DER), and a signature by it over the identity.
     Signature {
         /// The key.
@@ -169,7 +169,7 @@ pub(crate) enum Proof<'a> {
 
 /// How a key may be encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encodings {
+pub enum Encodings {
     /// PEM only.
     Pem,
     /// PEM or DER.
@@ -179,7 +179,7 @@ pub(crate) enum Encodings {
 impl Proof<'_> {
     /// The key, once it is known to be fit and the client's; `challenges` are the identities over
     /// any of which a signature counts.
-    pub(crate) fn verify(
+    pub fn verify(
         &self,
         challenges: &[String],
         encodings: Encodings,
@@ -311,7 +311,10 @@ impl<'a> Request<'a> {
             // SHA-1 and what nobody has heard of.
             _ => return Err(ChallengeError::Signature),
         };
+        // RFC 5758 section 3.2 has the DER form only; the raw one is for proofs outside a request.
+        let formed = !is_ecdsa(key) || is_ecdsa_sig_value(self.signature);
         if !fits
+            || !formed
             || key
                 .verify(hash.unwrap_or(Sha512), self.info, self.signature)
                 .is_err()
@@ -366,6 +369,19 @@ fn check_names(subject: &x509_cert::name::Name) -> Result<(), ChallengeError> {
         }
     }
     Ok(())
+}
+
+/// Whether these are two integers in DER: `ECDSA-Sig-Value` of RFC 3279 section 2.2.3.
+fn is_ecdsa_sig_value(signature: &[u8]) -> bool {
+    let two_integers = |der: &[u8]| {
+        let sequence = AnyRef::from_der(der)?;
+        sequence.tag().assert_eq(Tag::Sequence)?;
+        let mut fields = SliceReader::new(sequence.value())?;
+        UintRef::decode(&mut fields)?;
+        UintRef::decode(&mut fields)?;
+        Ok::<_, der::Error>(fields.is_finished())
+    };
+    two_integers(signature).unwrap_or(false)
 }
 
 mod oid {

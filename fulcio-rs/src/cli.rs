@@ -1,18 +1,20 @@
 //! The command line: `fulcio-rs …`, and `sigkeep fulcio …`.
 
-use std::io::Read;
+mod explain;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::SystemTime;
 
 use clock::{Clock, SystemClock};
+use serve::CheckConfig;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, GrpcConfig, Issuers, read};
 use crate::error::Error;
-use crate::identity::{self, Registry, extension_name};
+use crate::identity::{Identities, Registry};
 use crate::inventory::{self, Filter, Time};
+use crate::service::install_crypto;
 use crate::{Service, limits};
 
 /// A check failed.
@@ -30,19 +32,34 @@ pub enum Command {
         config: PathBuf,
     },
     /// Check a configuration: the service's, or an identity configuration
-    CheckConfig {
-        /// The file
-        file: PathBuf,
-    },
-    /// Say what a token would become, without asking its provider (so its signature is not checked)
+    ///
+    /// Nothing is started, no key opened and nobody asked.
+    CheckConfig(CheckConfig),
+    /// Say, claim by claim, why a token would be accepted or refused and what the certificate would say
+    ///
+    /// Nobody is asked: the signature is checked only under keys that the configuration pins. Exit
+    /// code 0 if nothing speaks against a certificate, 1 if something does.
+    #[command(after_help = "\
+Examples:
+  explain-token --config fulcio.yaml token.jwt
+  sigkeep token --email dev@corp.example | fulcio-rs explain-token --config identity.yaml --json")]
     ExplainToken {
         /// Configuration file: the service's, or an identity configuration
         #[arg(long, env = "FULCIO_CONFIG")]
         config: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
         /// File with the token; standard input if left out
         token: Option<PathBuf>,
     },
-    /// Search the inventory of issued certificates; prints one JSON object a line
+    /// Search the inventory of issued certificates
+    ///
+    /// Exit code 0 if something is found, 1 if nothing is.
+    #[command(after_help = "\
+Examples:
+  inventory --identity dev@corp.example --since 2026-11-01 inventory.jsonl
+  inventory --serial 4ac1… --json old/*.jsonl inventory.jsonl")]
     Inventory {
         /// The files, oldest first
         #[arg(required = true)]
@@ -65,6 +82,9 @@ pub enum Command {
         /// Most certificates to print
         #[arg(long, default_value_t = 1000)]
         limit: usize,
+        /// Print the records as they are in the file, one JSON object a line
+        #[arg(long)]
+        json: bool,
     },
     /// The authority itself: make root and intermediate, prepare and activate a successor, status
     #[command(subcommand)]
@@ -75,8 +95,12 @@ pub enum Command {
 pub async fn run(command: Command) -> ExitCode {
     match command {
         Command::Serve { config } => report(serve(&config).await),
-        Command::CheckConfig { file } => report(check_config(&file)),
-        Command::ExplainToken { config, token } => match explain(&config, token.as_deref()).await {
+        Command::CheckConfig(arguments) => arguments.conclude(check_config(&arguments.file)),
+        Command::ExplainToken {
+            config,
+            json,
+            token,
+        } => match explain::run(&config, token.as_deref(), json).await {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::from(FAILED),
             Err(error) => report(Err(error)),
@@ -89,6 +113,7 @@ pub async fn run(command: Command) -> ExitCode {
             since,
             until,
             limit,
+            json,
         } => {
             let filter = Filter {
                 identity,
@@ -97,7 +122,7 @@ pub async fn run(command: Command) -> ExitCode {
                 since_ms: since.map(|time| time.ms),
                 until_ms: until.map(|time| time.ms),
             };
-            match search_inventory(&files, &filter, limit) {
+            match search_inventory(&files, &filter, limit, json) {
                 Ok(0) => ExitCode::from(FAILED),
                 Ok(_) => ExitCode::SUCCESS,
                 Err(error) => report(Err(error)),
@@ -185,117 +210,53 @@ fn registry(path: &Path) -> Result<(Registry, Option<Config>), Error> {
     Ok((Issuers::Inline(text).load()?, None))
 }
 
-#[expect(clippy::print_stdout, reason = "the command line's own output")]
-fn check_config(path: &Path) -> Result<(), Error> {
+/// What a configuration says, once it is known to be in order.
+fn check_config(path: &Path) -> Result<Vec<String>, Error> {
     let (registry, config) = registry(path)?;
-    for issuer in registry.issuers() {
-        println!(
-            "issuer {} ({}, audience {})",
-            issuer.url(),
-            issuer.kind().name(),
-            issuer.client_id()
-        );
-    }
-    if let Some(config) = config {
-        config.policy.check(&registry).map_err(Error::Config)?;
-        let chain = config.source()?.chain()?;
-        // The key stays closed: its owner may be elsewhere. The chain is checked against itself.
-        chain.check_certificate_authority(chain.public_key(), SystemClock::default().now())?;
-        if let Some(key) = &config.ct_log_public_key {
-            crypto::PublicKey::from_pem(&read(key)?)
-                .map_err(|error| Error::CtLog(error.to_string()))?;
-        }
-        println!("the certificate chain is in order");
-    }
-    println!("the configuration is in order");
-    Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "the command line's own output")]
-async fn explain(config: &Path, token: Option<&Path>) -> Result<bool, Error> {
-    let (registry, config) = registry(config)?;
-    let (pinned, policy) = config
-        .map(|config| (config.pinned_jwks, config.policy))
-        .unwrap_or_default();
-    policy.check(&registry).map_err(Error::Config)?;
-    let token = match token {
-        Some(path) => read(path)?,
-        None => {
-            let mut text = String::new();
-            std::io::stdin()
-                .take(1 << 20)
-                .read_to_string(&mut text)
-                .map_err(|source| Error::File {
-                    path: "standard input".into(),
-                    source,
-                })?;
-            text
-        }
+    let mut found: Vec<_> = registry
+        .issuers()
+        .map(|issuer| {
+            format!(
+                "issuer {} ({}, audience {})",
+                issuer.url(),
+                issuer.kind().name(),
+                issuer.client_id()
+            )
+        })
+        .collect();
+    let Some(config) = config else {
+        return Ok(found);
     };
-    let explanation = match identity::explain(&registry, &pinned, &token, SystemTime::now()).await {
-        Ok(explanation) => explanation,
-        Err(error) => {
-            println!("refused: {error}");
-            return Ok(false);
-        }
-    };
-    println!("claims:");
-    for (name, value) in explanation.claims.iter() {
-        println!("  {name} = {value}");
+    config.policy.check(&registry).map_err(Error::Config)?;
+    install_crypto();
+    Identities::new(registry, config.refresh, &config.pinned_jwks)?;
+    let chain = config.source()?.chain()?;
+    // The key stays closed: its owner may be elsewhere. The chain is checked against itself.
+    chain.check_certificate_authority(chain.public_key(), SystemClock::default().now())?;
+    found.push("the certificate chain is in order".to_owned());
+    if let Some(key) = &config.ct_log_public_key {
+        crypto::PublicKey::from_pem(&read(key)?)
+            .map_err(|error| Error::CtLog(error.to_string()))?;
     }
-    println!("checks:");
-    for (name, outcome) in &explanation.checks {
-        match outcome {
-            Ok(text) => println!("  {name}: ok, {text}"),
-            Err(text) => println!("  {name}: FAILED, {text}"),
-        }
-    }
-    if !explanation
-        .checks
-        .iter()
-        .any(|(name, _)| *name == "signature")
-    {
-        println!("  signature: not checked (that needs the provider's keys)");
-    }
-    let decision = explanation
-        .issuer
+    let grpc = config
+        .server
+        .grpc
         .as_ref()
-        .map(|issuer| policy.decide(issuer.url(), &explanation.claims));
-    match &decision {
-        Some(Ok(allowed)) => match &allowed.rule {
-            Some(rule) => println!("  policy: ok, rule {rule:?} decides"),
-            None => println!("  policy: ok, the issuer has none"),
-        },
-        Some(Err(refusal)) => println!("  policy: FAILED, {refusal}"),
-        None => {}
+        .and_then(|grpc| grpc.tls.as_ref());
+    for tls in config.server.tls.iter().chain(grpc) {
+        tls.check().map_err(Error::Config)?;
     }
-    if let Some(principal) = &explanation.principal {
-        println!("certificate:");
-        println!("  subject alternative name: {:?}", principal.san);
-        for (number, value) in principal.extensions.iter() {
-            println!(
-                "  1.3.6.1.4.1.57264.1.{number} {}: {value}",
-                extension_name(number)
-            );
-        }
-        if let Some(Ok(allowed)) = &decision {
-            println!("  lifetime: {} s", allowed.lifetime.as_secs());
-        }
-        println!(
-            "  possession is proved over: {}",
-            principal.challenges.join(" or ")
-        );
-    }
-    Ok(matches!(decision, Some(Ok(_)))
-        && explanation
-            .checks
-            .iter()
-            .all(|(_, outcome)| outcome.is_ok()))
+    Ok(found)
 }
 
 /// Prints what is found; the number of certificates.
 #[expect(clippy::print_stderr, reason = "the command line's own output")]
-fn search_inventory(files: &[PathBuf], filter: &Filter, limit: usize) -> Result<usize, Error> {
+fn search_inventory(
+    files: &[PathBuf],
+    filter: &Filter,
+    limit: usize,
+    json: bool,
+) -> Result<usize, Error> {
     use std::io::Write;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut count = 0;
@@ -305,8 +266,12 @@ fn search_inventory(files: &[PathBuf], filter: &Filter, limit: usize) -> Result<
                 return false;
             }
             count += 1;
-            // Fails if the reader went away.
-            serde_json::to_string(&record).is_ok_and(|line| writeln!(out, "{line}").is_ok())
+            // Writing fails if the reader went away.
+            if json {
+                serde_json::to_string(&record).is_ok_and(|line| writeln!(out, "{line}").is_ok())
+            } else {
+                writeln!(out, "{record}").is_ok()
+            }
         })?;
         if skipped > 0 {
             eprintln!("{}: {skipped} lines are not records", file.display());

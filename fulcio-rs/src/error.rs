@@ -160,6 +160,24 @@ impl RequestError {
     }
 }
 
+impl RequestError {
+    /// What it was about, in a word; for metrics.
+    pub(crate) const fn reason(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) | Self::TooLarge => "request",
+            Self::Identity(IdentityError::Token(_)) => "token",
+            Self::Identity(_) | Self::Issue(IssueError::Content(_)) => "identity",
+            Self::Policy(_) => "policy",
+            Self::Challenge(ChallengeError::Signature) => "possession",
+            Self::Challenge(_) => "key",
+            Self::Issue(IssueError::Ct(_)) => "ct",
+            Self::Issue(_) => "authority",
+            Self::Inventory(_) => "inventory",
+            Self::NotFound | Self::MethodNotAllowed => "route",
+        }
+    }
+}
+
 fn challenge(error: &ChallengeError) -> String {
     match error {
         ChallengeError::Key(_) => {

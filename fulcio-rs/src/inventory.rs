@@ -11,9 +11,11 @@
 
 mod search;
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -55,6 +57,26 @@ pub struct Record {
     pub issuing_key_version: Option<String>,
     /// The request's id.
     pub request_id: String,
+}
+
+impl fmt::Display for Record {
+    /// A line for people: when, who, by whom, by which rule, which certificate.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let issued = der::DateTime::from_unix_duration(Duration::from_millis(self.time_ms));
+        match issued {
+            Ok(time) => write!(f, "{time}")?,
+            Err(_) => write!(f, "{} ms", self.time_ms)?,
+        }
+        write!(
+            f,
+            "  {}  issuer {}  subject {:?}  serial {}",
+            self.identity, self.issuer, self.subject, self.serial
+        )?;
+        match &self.rule {
+            Some(rule) => write!(f, "  rule {rule:?}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Why a certificate is not in the inventory.

@@ -40,6 +40,7 @@ impl Service {
             clock: Arc::clone(&clock),
         };
         let authority = door.open().await?;
+        metrics::gauge!("fulcio_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         let ct = open_log(&config)?;
         if ct.is_none() {
             tracing::warn!(
@@ -141,6 +142,6 @@ fn seconds(time: SystemTime) -> f64 {
 }
 
 /// Makes aws-lc-rs the process's provider of TLS, unless the program chose one already.
-fn install_crypto() {
+pub(crate) fn install_crypto() {
     let _already_chosen = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }

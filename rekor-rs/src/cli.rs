@@ -10,10 +10,11 @@ use std::process::ExitCode;
 
 use clock::SystemClock;
 use logstore::{SharedStore, StoreError};
+use serve::CheckConfig;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, ConfigError};
-use crate::{Error, Service};
+use crate::config::{Config, ConfigError, Kind};
+use crate::{Error, Service, service};
 
 pub use log::LogCommand;
 
@@ -26,6 +27,10 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Check a configuration.
+    ///
+    /// Nothing is started, no key or database opened and nobody asked.
+    CheckConfig(CheckConfig),
     /// Create, freeze, rotate and list logs.
     #[command(subcommand)]
     Log(LogCommand),
@@ -131,6 +136,9 @@ pub async fn run(
     let success = |()| ExitCode::SUCCESS;
     let done = match command {
         Command::Serve { config } => serve(config, open).await.map(success),
+        Command::CheckConfig(arguments) => {
+            return arguments.conclude(check_config(&arguments.file));
+        }
         Command::Log(command) => log::run(command, open).await.map(success),
         Command::Fsck(arguments) => fsck::run(arguments, open).await,
         Command::Export(arguments) => copy::export(arguments, open).await.map(success),
@@ -144,6 +152,31 @@ pub async fn run(
             error.exit_code()
         }
     }
+}
+
+/// What a configuration says, once it is known to be in order.
+fn check_config(path: &Path) -> Result<Vec<String>, CommandError> {
+    let config = Config::load(path)?;
+    let mut found: Vec<_> = config
+        .logs
+        .iter()
+        .map(|log| {
+            let origin = log.origin.as_deref().unwrap_or(&config.hostname);
+            let kind = logstore::LogKind::from(log.kind);
+            format!("log {origin} ({})", kind.as_str())
+        })
+        .collect();
+    if config.logs.iter().any(|log| log.kind == Kind::Ct) {
+        let roots = service::ct_roots(&config)?.len();
+        found.push(format!("{roots} accepted roots of CT logs"));
+    }
+    if let Some(tls) = &config.server.tls {
+        tls.check().map_err(|reason| ConfigError::Value {
+            key: "server.tls",
+            reason,
+        })?;
+    }
+    Ok(found)
 }
 
 async fn serve(

@@ -120,7 +120,7 @@ async fn open_ct(
 }
 
 /// The DER certificates of the configured file.
-fn ct_roots(config: &Config) -> Result<Vec<Vec<u8>>, Error> {
+pub(crate) fn ct_roots(config: &Config) -> Result<Vec<Vec<u8>>, Error> {
     let path = config
         .ct_roots
         .as_deref()
@@ -139,6 +139,14 @@ fn ct_roots(config: &Config) -> Result<Vec<Vec<u8>>, Error> {
             roots.push(block.der);
         }
         rest = after;
+    }
+    if roots.is_empty() {
+        let reason = format!("{} holds no PEM certificate", path.display());
+        return Err(ConfigError::Value {
+            key: "ct-roots",
+            reason,
+        }
+        .into());
     }
     Ok(roots)
 }

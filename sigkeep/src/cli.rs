@@ -27,13 +27,13 @@ enum Command {
     /// Keys: create
     #[command(subcommand)]
     Key(key::Command),
-    /// The certificate authority: serve, make it, check its configuration, explain a token
+    /// The certificate authority: serve, make it, check its configuration, explain a token, search what it issued
     #[command(subcommand)]
     Fulcio(fulcio_rs::cli::Command),
-    /// The transparency logs: serve, create, freeze, list, check
+    /// The transparency logs: serve, create, freeze, list, check and copy, check a configuration
     #[command(subcommand)]
     Rekor(rekor_rs::cli::Command),
-    /// The timestamp authority: serve, make its certificates
+    /// The timestamp authority: serve, make its certificates, check its configuration
     #[command(subcommand)]
     Timestamp(timestamp_rs::cli::Command),
     /// The trust root: create, sign, publish, verify, export

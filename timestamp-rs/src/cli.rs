@@ -1,12 +1,13 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clock::SystemClock;
 use custody::Purpose;
 use serve::logging::Format;
-use serve::{Limits, listen, serve};
+use serve::{CheckConfig, Limits, listen, serve};
 
 use crate::config::ServerConfig;
 use crate::{Config, Service};
@@ -26,6 +27,10 @@ pub enum Command {
     /// The key and certificates: make them, prepare and activate a successor, status
     #[command(subcommand)]
     Chain(custody::cli::Command),
+    /// Check a configuration
+    ///
+    /// Nothing is started, no key opened and nobody asked.
+    CheckConfig(CheckConfig),
 }
 
 /// Does it. Exit codes: 0 done, 1 serving failed, 2 wrong usage or configuration.
@@ -41,7 +46,36 @@ pub async fn run(command: Command) -> ExitCode {
         Command::Chain(command) => {
             custody::cli::run(command, Purpose::TimeStamping, "timestamp-rs chain").await
         }
+        Command::CheckConfig(arguments) => arguments.conclude(check_config(&arguments.file)),
     }
+}
+
+/// What a configuration says, once it is known to be in order.
+fn check_config(path: &Path) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+    let config = Config::load(path)?;
+    let chain = config.source()?.chain()?;
+    // The key stays closed: its owner may be elsewhere. The chain is checked against itself.
+    chain.check_timestamp_authority(
+        chain.public_key(),
+        SystemTime::now(),
+        config.enforce_intermediate_eku,
+    )?;
+    if let Some(tls) = &config.server.tls {
+        tls.check()?;
+    }
+    let clock = &config.clock;
+    let servers = clock.ntp_servers.join(", ");
+    Ok(vec![
+        "the certificate chain is in order".to_owned(),
+        match (servers.is_empty(), clock.fail_closed) {
+            (true, _) => "the clock is trusted as it is: no ntp-servers".to_owned(),
+            (false, true) => format!(
+                "without {servers} within {} ms of the clock there are no timestamps",
+                clock.max_offset_ms
+            ),
+            (false, false) => format!("the clock is compared with {servers} and only reported"),
+        },
+    ])
 }
 
 async fn run_service(config: Config) -> ExitCode {

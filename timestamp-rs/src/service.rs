@@ -9,7 +9,7 @@ use custody::{Current, Material, Source};
 use keys::{PassphraseError, PassphraseSource};
 use pki::chain::ChainError;
 use pki::rfc3161::{Embed, Profile, TokenError};
-use serve::{Health, Probe};
+use serve::{Health, Held, Probe};
 
 use crate::authority::{Authority, Signing};
 use crate::config::{Config, ConfigError};
@@ -87,6 +87,7 @@ impl Service {
     /// The HTTP interface, health included.
     pub fn router(&self) -> Router {
         let health = Health::default()
+            .with(Held::new(KeyProbe(Arc::clone(&self.authority))))
             .with(ClockProbe(Arc::clone(&self.authority)))
             .with(CertificateProbe(Arc::clone(&self.authority)));
         api::router(Arc::clone(&self.authority), self.limits.body).merge(health.router())
@@ -134,6 +135,24 @@ impl Door {
             chain,
             profile,
         })
+    }
+}
+
+/// What the key signs to show that it can; not the start of signed attributes.
+const MESSAGE: &[u8] = b"timestamp-rs readiness probe";
+
+struct KeyProbe(Arc<Authority>);
+
+#[async_trait::async_trait]
+impl Probe for KeyProbe {
+    fn name(&self) -> &'static str {
+        "key"
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        let signing = self.0.signing.get();
+        let signed = signing.signer.sign(MESSAGE).await;
+        signed.map(drop).map_err(|error| error.to_string())
     }
 }
 

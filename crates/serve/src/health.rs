@@ -10,6 +10,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use http::StatusCode;
 use serde_json::json;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 /// Longest time that one probe gets.
 const PROBE_TIME: Duration = Duration::from_secs(1);
@@ -22,6 +24,45 @@ pub trait Probe: Send + Sync {
 
     /// `Err` with what is wrong, for operators (never a secret). Must end within a second.
     async fn check(&self) -> Result<(), String>;
+}
+
+/// How long the outcome of a [`Held`] probe holds.
+const HOLDS: Duration = Duration::from_secs(5);
+
+/// A probe whose outcome holds for a few seconds. For what costs something: whoever reaches
+/// `/readyz` must not be able to make a key sign, or a neighbour answer, without bound.
+pub struct Held<P> {
+    probe: P,
+    last: Mutex<Option<(Instant, Result<(), String>)>>,
+}
+
+impl<P> Held<P> {
+    /// Holds the outcomes of `probe`.
+    pub fn new(probe: P) -> Self {
+        Self {
+            probe,
+            last: Mutex::default(),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl<P: Probe> Probe for Held<P> {
+    fn name(&self) -> &'static str {
+        self.probe.name()
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        let mut last = self.last.lock().await;
+        if let Some((when, outcome)) = &*last
+            && when.elapsed() < HOLDS
+        {
+            return outcome.clone();
+        }
+        let outcome = self.probe.check().await;
+        *last = Some((Instant::now(), outcome.clone()));
+        outcome
+    }
 }
 
 /// The probes of a service.

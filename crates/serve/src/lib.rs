@@ -18,6 +18,7 @@
 //! `axum::extract::DefaultBodyLimit::max(…)` inside the router overrides [`Limits::body`] for its
 //! routes. A handler that reads the raw `Body` has to limit it itself.
 
+pub mod check;
 mod connection;
 mod delivery;
 mod descriptors;
@@ -30,7 +31,8 @@ mod server;
 mod signal;
 mod tls;
 
-pub use health::{Health, Probe};
+pub use check::CheckConfig;
+pub use health::{Health, Held, Probe};
 pub use memory::keep_memory_private;
 pub use request::RequestId;
 pub use server::{Limits, ServeError, listen, serve};

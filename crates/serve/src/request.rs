@@ -147,7 +147,7 @@ async fn around(State(around): State<Around>, mut request: Request, next: Next) 
 
     let (status, elapsed) = (response.status(), started.elapsed());
     let route = route.to_owned();
-    metrics::counter!("http_requests_total", "service" => service, "method" => method, "route" => route.clone(), "status" => status.as_str().to_owned())
+    metrics::counter!("http_requests_total", "service" => service, "method" => method, "route" => route.clone(), "code" => status.as_str().to_owned())
         .increment(1);
     metrics::histogram!("http_request_duration_seconds", "service" => service, "method" => method, "route" => route)
         .record(elapsed.as_secs_f64());
@@ -165,13 +165,13 @@ async fn around(State(around): State<Around>, mut request: Request, next: Next) 
 /// The method as a label from a closed set.
 fn known(method: &Method) -> &'static str {
     match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        "OPTIONS" => "OPTIONS",
+        "GET" => "get",
+        "HEAD" => "head",
+        "POST" => "post",
+        "PUT" => "put",
+        "PATCH" => "patch",
+        "DELETE" => "delete",
+        "OPTIONS" => "options",
         _ => "other",
     }
 }

@@ -27,6 +27,11 @@ pub struct Tls {
 }
 
 impl Tls {
+    /// Reads the files, as a listener would. Errors say which file is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        self.acceptor().map(drop)
+    }
+
     /// Reads the files and prepares to accept with them. Errors say which file is wrong.
     pub(crate) fn acceptor(&self) -> Result<TlsAcceptor, String> {
         let chain = certificates(&self.certificate)?;

@@ -23,6 +23,16 @@ impl Claims {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
+    /// The same claims with one replaced, or removed.
+    pub(crate) fn with(&self, name: &str, value: Option<Value>) -> Self {
+        let mut claims = self.0.clone();
+        match value {
+            Some(value) => drop(claims.insert(name.to_owned(), value)),
+            None => drop(claims.remove(name)),
+        }
+        Self(claims)
+    }
+
     /// Claims by name, in the order of the token.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))

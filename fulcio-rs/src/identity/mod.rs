@@ -10,6 +10,7 @@ mod claim_path;
 mod claims;
 mod discovery;
 mod email;
+mod explain;
 mod extensions;
 mod file;
 mod jwks;
@@ -34,6 +35,7 @@ use std::time::SystemTime;
 
 pub use claims::Claims;
 pub use discovery::FetchError;
+pub use explain::{Check, ExplainedClaim, Explanation, explain};
 pub use extensions::{Extensions, extension_name};
 pub use file::FileError;
 pub use printed::UriError;
@@ -44,6 +46,7 @@ pub use template::{EvaluationError, SyntaxError};
 pub(crate) use claim_path::ClaimPath;
 pub(crate) use claims::scalar;
 pub(crate) use discovery::{client as http_client, describe};
+pub(crate) use token::{Claimed, claimed};
 
 use discovery::{Credentials, Fetcher};
 use pinned::PinnedKeys;
@@ -324,84 +327,6 @@ fn open_pinned(
 fn seconds(time: SystemTime) -> f64 {
     time.duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64())
-}
-
-/// An offline reading of a token against the configuration, for people.
-#[derive(Debug)]
-pub struct Explanation {
-    /// The claims, as they are in the token.
-    pub claims: Claims,
-    /// The issuer that matches.
-    pub issuer: Option<Arc<Issuer>>,
-    /// Each check with its outcome, in order; the signature is among them only if the issuer's
-    /// keys are pinned.
-    pub checks: Vec<(&'static str, Result<String, String>)>,
-    /// What the certificate would say, if everything else is in order.
-    pub principal: Option<Principal>,
-}
-
-/// Explains what would become of a token, without asking its provider.
-pub async fn explain(
-    registry: &Registry,
-    pinned: &PinnedJwks,
-    token: &str,
-    now: SystemTime,
-) -> Result<Explanation, TokenError> {
-    let token = Unverified::parse(token)?;
-    let url = token.issuer()?;
-    let mut checks = Vec::new();
-    let issuer = registry.find(url);
-    checks.push(match issuer {
-        Some(issuer) => (
-            "issuer",
-            Ok(format!(
-                "matches {} (type {})",
-                issuer.url(),
-                issuer.kind().name()
-            )),
-        ),
-        None => ("issuer", Err(format!("{url:?} is not configured"))),
-    });
-    let mut principal = None;
-    if let Some(issuer) = issuer {
-        checks.push((
-            "audience",
-            token::check_audience(&token.claims, issuer.client_id())
-                .map(|()| format!("contains {:?}", issuer.client_id()))
-                .map_err(|error| error.to_string()),
-        ));
-        checks.push((
-            "times",
-            token::check_times(&token.claims, seconds(now))
-                .map(|()| "valid now".to_owned())
-                .map_err(|error| error.to_string()),
-        ));
-        if let Some(path) = pinned.get(url) {
-            let verified = match PinnedKeys::open(path) {
-                Ok(keys) => keys
-                    .verify(&token)
-                    .await
-                    .map(|()| "verifies under the pinned keys".to_owned())
-                    .map_err(|error| error.to_string()),
-                Err(reason) => Err(reason),
-            };
-            checks.push(("signature", verified));
-        }
-        match issuer.principal(url, &token.claims) {
-            Ok(found) => {
-                checks.push(("claims", Ok(format!("fit type {}", issuer.kind().name()))));
-                principal = Some(found);
-            }
-            Err(error) => checks.push(("claims", Err(error.to_string()))),
-        }
-    }
-    let issuer = issuer.cloned();
-    Ok(Explanation {
-        issuer,
-        checks,
-        principal,
-        claims: token.claims,
-    })
 }
 
 #[cfg(test)]

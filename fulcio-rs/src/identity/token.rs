@@ -11,7 +11,7 @@ use super::{Claims, TokenError};
 const MAX_TOKEN: usize = 64 << 10;
 
 /// Leeway on `nbf`, in seconds. `exp` has none.
-const NOT_BEFORE_LEEWAY_S: f64 = 300.0;
+pub(crate) const NOT_BEFORE_LEEWAY_S: f64 = 300.0;
 
 /// A token that was taken apart; nothing of it is verified.
 #[derive(Debug)]
@@ -30,15 +30,42 @@ pub(crate) struct Unverified<'a> {
 
 /// The header's members that matter.
 #[derive(Deserialize)]
-struct Header {
-    alg: String,
-    kid: Option<String>,
+pub(crate) struct Header {
+    pub(crate) alg: String,
+    pub(crate) kid: Option<String>,
     crit: Option<serde::de::IgnoredAny>,
 }
 
-impl<'a> Unverified<'a> {
-    /// Takes a token apart.
-    pub(crate) fn parse(token: &'a str) -> Result<Self, TokenError> {
+/// What a token says of its origin, whether it is believed or not; for the audit log.
+#[derive(Debug, Default)]
+pub(crate) struct Claimed {
+    pub(crate) issuer: Option<String>,
+    pub(crate) subject: Option<String>,
+}
+
+/// Reads what a token says of its origin, if it can be read.
+pub(crate) fn claimed(token: &str) -> Claimed {
+    let payload = Parts::of(token)
+        .ok()
+        .and_then(|parts| parts.claims().ok())
+        .unwrap_or_else(|| Claims::new(serde_json::Map::new()));
+    let text = |name| payload.text(name).map(str::to_owned);
+    Claimed {
+        issuer: text("iss"),
+        subject: text("sub"),
+    }
+}
+
+/// The compact form's parts, still encoded.
+pub(crate) struct Parts<'a> {
+    signed: &'a str,
+    header: &'a str,
+    payload: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    pub(crate) fn of(token: &'a str) -> Result<Self, TokenError> {
         let token = token.trim_end();
         if token.is_empty() {
             return Err(TokenError::Absent);
@@ -57,25 +84,46 @@ impl<'a> Unverified<'a> {
         });
         let (signed, header, payload, signature) =
             parts.ok_or(TokenError::Malformed("not three parts separated by dots"))?;
+        Ok(Self {
+            signed,
+            header,
+            payload,
+            signature,
+        })
+    }
+
+    pub(crate) fn header(&self) -> Result<Header, TokenError> {
         let header = URL_SAFE_NO_PAD
-            .decode(header)
+            .decode(self.header)
             .map_err(|_| TokenError::Malformed("the header is not unpadded base64url"))?;
-        let header: Header = serde_json::from_slice(&header)
-            .map_err(|_| TokenError::Malformed("the header is not a JOSE header"))?;
+        serde_json::from_slice(&header)
+            .map_err(|_| TokenError::Malformed("the header is not a JOSE header"))
+    }
+
+    pub(crate) fn claims(&self) -> Result<Claims, TokenError> {
+        let payload = URL_SAFE_NO_PAD
+            .decode(self.payload)
+            .map_err(|_| TokenError::Malformed("the payload is not unpadded base64url"))?;
+        serde_json::from_slice(&payload)
+            .map(Claims::new)
+            .map_err(|_| TokenError::Malformed("the payload is not a JSON object"))
+    }
+}
+
+impl<'a> Unverified<'a> {
+    /// Takes a token apart.
+    pub(crate) fn parse(token: &'a str) -> Result<Self, TokenError> {
+        let parts = Parts::of(token)?;
+        let header = parts.header()?;
         if header.crit.is_some() {
             return Err(TokenError::Malformed("the header has critical extensions"));
         }
-        let payload = URL_SAFE_NO_PAD
-            .decode(payload)
-            .map_err(|_| TokenError::Malformed("the payload is not unpadded base64url"))?;
-        let claims = serde_json::from_slice(&payload)
-            .map_err(|_| TokenError::Malformed("the payload is not a JSON object"))?;
         Ok(Self {
-            signed,
-            signature,
+            signed: parts.signed,
+            signature: parts.signature,
+            claims: parts.claims()?,
             algorithm: asymmetric(&header.alg).ok_or(TokenError::Algorithm)?,
             key_id: header.kid,
-            claims: Claims::new(claims),
         })
     }
 

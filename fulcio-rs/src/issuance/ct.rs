@@ -1,6 +1,6 @@
 //! The certificate transparency log, as its client (RFC 6962 section 4.2).
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -210,7 +210,9 @@ impl CtLog {
         }
     }
 
-    /// Whether the log answers; for readiness.
+    /// Whether the log answers, and its clock agrees with ours; for readiness. Promises far from
+    /// our time are refused, so clocks that disagree stop issuance, and this says so before the
+    /// first client finds out.
     pub(crate) async fn probe(&self, clock: &SharedClock) -> Result<(), String> {
         let mut response = self
             .client
@@ -221,6 +223,14 @@ impl CtLog {
         if response.status() != StatusCode::OK {
             return Err(format!("answered {}", response.status()));
         }
+        // Its tree head may be old; the answer itself (RFC 9110 section 6.6.1) is not.
+        let answered = response
+            .headers()
+            .get(http::header::DATE)
+            .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+        if let Some(theirs) = answered {
+            same_time(theirs, clock.now())?;
+        }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(describe)? {
             body.extend_from_slice(&chunk);
@@ -230,17 +240,26 @@ impl CtLog {
         }
         let head: TreeHead = serde_json::from_slice(&body)
             .map_err(|error| format!("not a signed tree head: {error}"))?;
-        // Promises from our future are refused: clocks that disagree stop issuance, and this says
-        // so before the first client finds out.
-        let ahead = head.timestamp.saturating_sub(clock.now_ms());
-        if u128::from(ahead) > MAX_SKEW.as_millis() {
-            return Err(format!(
-                "the log's clock is {} s ahead of this machine's: one of them is wrong",
-                ahead / 1000
-            ));
-        }
-        Ok(())
+        let signed = SystemTime::UNIX_EPOCH
+            .checked_add(Duration::from_millis(head.timestamp))
+            .ok_or("the time of its tree head is beyond all clocks")?;
+        same_time(signed.max(clock.now()), clock.now())
     }
+}
+
+/// Whether two clocks agree.
+fn same_time(theirs: SystemTime, ours: SystemTime) -> Result<(), String> {
+    let (apart, direction) = match theirs.duration_since(ours) {
+        Ok(ahead) => (ahead, "ahead of"),
+        Err(behind) => (behind.duration(), "behind"),
+    };
+    if apart > MAX_SKEW {
+        return Err(format!(
+            "the log's clock is {} s {direction} this machine's: one of them is wrong",
+            apart.as_secs()
+        ));
+    }
+    Ok(())
 }
 
 /// What became of one attempt.

@@ -200,11 +200,9 @@ async fn serial_numbers_differ() {
     assert_eq!(serials.len(), 8);
 }
 
-fn github_claims(stack: &Stack) -> serde_json::Value {
+pub(crate) fn github_claims(provider: &crate::provider::Provider) -> serde_json::Value {
     with(
-        stack
-            .provider
-            .claims_of("github", "repo:corp/app:ref:refs/heads/main"),
+        provider.claims_of("github", "repo:corp/app:ref:refs/heads/main"),
         json!({
             "job_workflow_ref": "corp/ci/.github/workflows/build.yml@refs/tags/v1", "job_workflow_sha": "aaaa",
             "sha": "bbbb", "event_name": "push", "repository": "corp/app", "repository_id": "12345678901234",
@@ -219,7 +217,7 @@ fn github_claims(stack: &Stack) -> serde_json::Value {
 #[tokio::test]
 async fn every_extension_of_a_github_job_is_exact() {
     let stack = Stack::start().await;
-    let claims = github_claims(&stack);
+    let claims = github_claims(&stack.provider);
     let answer = stack
         .ask(
             &stack.provider.token(&claims),
@@ -268,7 +266,10 @@ async fn every_extension_of_a_github_job_is_exact() {
 #[tokio::test]
 async fn a_missing_claim_of_a_job_is_named() {
     let stack = Stack::start().await;
-    let claims = with(github_claims(&stack), json!({"job_workflow_sha": null}));
+    let claims = with(
+        github_claims(&stack.provider),
+        json!({"job_workflow_sha": null}),
+    );
     let answer = stack
         .ask(
             &stack.provider.token(&claims),
@@ -277,7 +278,7 @@ async fn a_missing_claim_of_a_job_is_named() {
         .await;
     answer.is_refused("value <job_workflow_sha> not present in either claims or defaults");
     // A list is not a value either.
-    let claims = with(github_claims(&stack), json!({"sha": ["a", "b"]}));
+    let claims = with(github_claims(&stack.provider), json!({"sha": ["a", "b"]}));
     let answer = stack
         .ask(
             &stack.provider.token(&claims),
@@ -291,7 +292,10 @@ async fn a_missing_claim_of_a_job_is_named() {
 async fn a_deployment_environment_is_there_only_if_the_job_has_one() {
     let stack = Stack::start().await;
     for (environment, expected) in [(json!(null), None), (json!("prod"), Some(utf8("prod")))] {
-        let claims = with(github_claims(&stack), json!({"environment": environment}));
+        let claims = with(
+            github_claims(&stack.provider),
+            json!({"environment": environment}),
+        );
         let der = stack
             .ask(
                 &stack.provider.token(&claims),

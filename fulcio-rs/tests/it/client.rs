@@ -114,6 +114,14 @@ impl Stack {
         Answer::of(self.client.get(format!("{}{path}", self.url))).await
     }
 
+    /// The process's metrics; `serve::metrics::install` comes first.
+    pub(crate) async fn metrics(&self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/metrics", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, serve::metrics::router()).await });
+        Answer::of(self.client.get(url)).await.text
+    }
+
     /// Posts a version 2 request.
     pub(crate) async fn post(&self, body: &Value) -> Answer {
         Answer::of(self.v2().json(body)).await

@@ -255,6 +255,29 @@ async fn refusals_have_the_code_and_message_of_the_rest_api() {
 }
 
 #[tokio::test]
+async fn calls_and_messages_are_counted_under_the_usual_names() {
+    serve::metrics::install();
+    let stack = Stack::start().await;
+    let token = stack.provider.token(&stack.provider.claims());
+    create(&stack, signing_request(&token, "dev@corp.example"))
+        .await
+        .unwrap();
+    is_refused(create(&stack, signing_request("x", "")).await, TOKEN);
+    let text = stack.metrics().await;
+    let labels = r#"grpc_type="unary",grpc_service="dev.sigstore.fulcio.v2.CA",grpc_method="CreateSigningCertificate""#;
+    for line in [
+        format!("grpc_server_started_total{{{labels}}} 2"),
+        format!("grpc_server_msg_received_total{{{labels}}} 2"),
+        format!("grpc_server_msg_sent_total{{{labels}}} 1"),
+        format!(r#"grpc_server_handled_total{{{labels},grpc_code="Ok"}} 1"#),
+        format!(r#"grpc_server_handled_total{{{labels},grpc_code="InvalidArgument"}} 1"#),
+        format!("grpc_server_handling_seconds_count{{{labels}}} 2"),
+    ] {
+        assert!(text.contains(&line), "{line} is not in {text}");
+    }
+}
+
+#[tokio::test]
 async fn messages_over_four_mebibytes_exhaust_the_resource() {
     let stack = Stack::start().await;
     let padded = |length: usize| SigningRequest {

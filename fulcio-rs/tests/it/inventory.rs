@@ -29,7 +29,7 @@ async fn every_certificate_is_found_by_identity_serial_and_time() {
     assert_eq!(answer.status, 500);
 
     let search = |arguments: &[&str]| {
-        let all = [&["inventory", path.to_str().unwrap()], arguments].concat();
+        let all = [&["inventory", "--json", path.to_str().unwrap()], arguments].concat();
         let (code, text) = run(&all, "");
         let found: Vec<Value> = text
             .lines()
@@ -56,6 +56,12 @@ async fn every_certificate_is_found_by_identity_serial_and_time() {
     assert_eq!(found, all[..1]);
     let (code, found) = search(&["--until", "2020-01-01"]);
     assert_eq!((code, found.len()), (Some(1), 0));
+    let (code, text) = run(&["inventory", path.to_str().unwrap()], "");
+    assert_eq!((code, text.lines().count()), (Some(0), 2));
+    assert!(
+        text.contains("  b@corp.example  issuer http") && text.contains(&serial),
+        "{text}"
+    );
     let (code, _) = run(&["inventory", "/nonexistent"], "");
     assert_eq!(code, Some(2));
 }
@@ -73,19 +79,4 @@ async fn two_services_do_not_share_an_inventory() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("in use"), "{error}");
-}
-
-#[tokio::test]
-async fn a_log_whose_clock_is_ahead_is_not_ready() {
-    let stack = Stack::start().await;
-    assert_eq!(stack.get("/readyz").await.status, 200);
-    let stack = Stack::start().await;
-    stack.log.feel(Mood::Ahead);
-    let answer = stack.get("/readyz").await;
-    assert_eq!(answer.status, 503);
-    assert!(
-        answer.text.contains("ahead of this machine"),
-        "{}",
-        answer.text
-    );
 }

@@ -31,6 +31,8 @@ pub(crate) enum Mood {
     WrongTime,
     /// Its tree head is 400 s ahead.
     Ahead,
+    /// Its clock is 400 s behind.
+    Behind,
     /// Signs another certificate.
     WrongEntry,
     NotJson,
@@ -91,6 +93,12 @@ async fn get_sth(State(log): State<Arc<Shared>>) -> Response {
     let now_ms = now() * 1000;
     match mood {
         Mood::Good => Json(json!({"tree_size": 0, "timestamp": now_ms})).into_response(),
+        Mood::Behind => {
+            let date = std::time::SystemTime::now() - std::time::Duration::from_secs(400);
+            let date = [("date", httpdate::fmt_http_date(date))];
+            (date, Json(json!({"timestamp": now_ms - 400_000}))).into_response()
+        }
+        Mood::Hangs => std::future::pending().await,
         Mood::Ahead => Json(json!({"timestamp": now_ms + 400_000})).into_response(),
         _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }

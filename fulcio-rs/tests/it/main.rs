@@ -10,10 +10,12 @@
     clippy::unwrap_used
 )]
 
+mod attacks;
 mod audit;
 mod certificates;
 mod client;
 mod ct;
+mod explain;
 mod fixtures;
 mod grpc;
 mod identities;
@@ -24,6 +26,7 @@ mod policy;
 mod private;
 mod proofs;
 mod provider;
+mod readiness;
 mod requests;
 mod signer;
 mod stack;

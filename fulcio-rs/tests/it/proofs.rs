@@ -104,7 +104,7 @@ async fn proofs_over_something_else_or_by_another_key_are_refused() {
 }
 
 /// DER with a tag, a definite length, and this content.
-fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len();
     let mut out = vec![tag];
     match length {

@@ -251,27 +251,6 @@ async fn pages_of_any_origin_may_ask_but_not_with_authorization() {
 }
 
 #[tokio::test]
-async fn health_and_readiness() {
-    let stack = Stack::start().await;
-    let health = stack.get("/healthz").await;
-    assert_eq!(
-        (health.status.as_u16(), health.json()),
-        (200, json!({"status": "SERVING"}))
-    );
-    assert_eq!(stack.get("/readyz").await.status, 200);
-}
-
-#[tokio::test]
-async fn readiness_names_a_log_that_is_down() {
-    let stack = Stack::start().await;
-    stack.log.feel(crate::log::Mood::Status(503));
-    let answer = stack.get("/readyz").await;
-    assert_eq!(answer.status, 503);
-    assert!(answer.text.contains("log"), "{answer:?}");
-    assert_eq!(stack.get("/healthz").await.status, 200);
-}
-
-#[tokio::test]
 async fn trust_bundle_and_root_cert_are_the_chain() {
     let stack = Stack::start().await;
     let own = std::fs::read_to_string(&authority().await.files.chain).unwrap();
@@ -403,10 +382,8 @@ async fn metrics_have_fulcios_names() {
         .await
         .chain();
     stack.get("/nowhere").await;
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/metrics", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, serve::metrics::router()).await });
-    let text = Answer::of(stack.client.get(url)).await.text;
+    stack.ask_email("x.y.z").await.is_refused(TOKEN);
+    let text = stack.metrics().await;
     let value = |line: &str| -> f64 {
         let found = text
             .lines()
@@ -417,4 +394,16 @@ async fn metrics_have_fulcios_names() {
     assert!(value("fulcio_new_certs ") >= 1.0);
     assert!(value(r#"fulcio_api_latency_bucket{code="200",method="post",le="+Inf"}"#) >= 1.0);
     assert!(value(r#"fulcio_api_latency_count{code="404",method="get"}"#) >= 1.0);
+    let all = |start: &str, more: &str| -> f64 {
+        text.lines()
+            .filter(|line| line.starts_with(start) && line.contains(more))
+            .map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap())
+            .sum()
+    };
+    assert!(all("http_requests_total{", r#"method="post""#) >= 1.0);
+    assert!(all("http_requests_total{", r#"code="404""#) >= 1.0);
+    assert_eq!(all("fulcio_build_info{version=", ""), 1.0);
+    assert!(value(r#"fulcio_refused_certs_total{reason="token"}"#) >= 1.0);
+    assert!(value(r#"certificate_step_seconds_count{step="sct"}"#) >= 1.0);
+    assert!(value("fulcio_ca_not_after_timestamp_seconds ") > 1.8e9);
 }

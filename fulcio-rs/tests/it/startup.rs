@@ -5,8 +5,7 @@ use std::time::{Duration, SystemTime};
 use fulcio_rs::{Config, Error, Issuers, Service};
 use keys::{Algorithm, FileSigner, KeyUri, Passphrase, PassphraseSource};
 
-use crate::provider::Provider;
-use crate::stack::{authority, config, identity};
+use crate::stack::{authority, config};
 
 async fn refusal(config: Config) -> String {
     refusal_at(config, clock::SystemClock::shared()).await
@@ -158,42 +157,61 @@ async fn configurations_are_checked_on_the_command_line() {
     assert_eq!(code, Some(2));
     let (code, _) = run(&["serve"], "");
     assert_eq!(code, Some(2));
+    let (code, text) = run(&["check-config", "--json", bad.to_str().unwrap()], "");
+    let found: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &found["ok"]), (Some(2), &serde_json::json!(false)));
 }
 
 #[tokio::test]
-async fn tokens_are_explained_on_the_command_line() {
-    let provider = Provider::start().await;
+async fn a_services_configuration_is_checked_with_the_files_it_names() {
+    let shared = authority().await;
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("identity.yaml");
-    std::fs::write(&path, identity(&provider.url)).unwrap();
-    let explain = |token: &str| {
+    let path = |name: &str| directory.path().join(name);
+    std::fs::write(path("identity.yaml"), IDENTITY).unwrap();
+    let check = |more: &str| {
+        let text = format!(
+            "issuers: {}\ncertificate-chain: {}\nkey: {}\n{more}",
+            path("identity.yaml").display(),
+            shared.files.chain.display(),
+            KeyUri::file(shared.files.key.clone()),
+        );
+        std::fs::write(path("fulcio.yaml"), text).unwrap();
         run(
-            &["explain-token", "--config", path.to_str().unwrap()],
-            token,
+            &[
+                "check-config",
+                "--json",
+                path("fulcio.yaml").to_str().unwrap(),
+            ],
+            "",
         )
     };
-    let (code, text) = explain(&provider.token(&provider.claims()));
+    let (code, text) = check("");
     assert_eq!(code, Some(0), "{text}");
     assert!(
-        text.contains("1.3.6.1.4.1.57264.1.24 Subject: user-1"),
+        text.contains("is in order") && text.contains("login.corp.example"),
         "{text}"
     );
-    assert!(text.contains("Email(\"dev@corp.example\")"), "{text}");
-    let (code, text) =
-        explain(&provider.token_with(serde_json::json!({"aud": "other", "email_verified": false})));
-    assert_eq!(code, Some(1), "{text}");
-    assert!(
-        text.contains("audience: FAILED") && text.contains("email_verified"),
-        "{text}"
-    );
-    let (code, text) =
-        explain(&provider.token_with(serde_json::json!({"iss": "https://x.example"})));
-    assert_eq!(code, Some(1), "{text}");
-    assert!(
-        text.contains("\"https://x.example\" is not configured"),
-        "{text}"
-    );
-    let (code, text) = explain("not a token");
-    assert_eq!(code, Some(1), "{text}");
-    assert_eq!(provider.requests(), 0);
+    for (more, named) in [
+        (
+            "server: {tls: {certificate: no-such.pem, key: no-such.pem}}\n",
+            "no-such.pem",
+        ),
+        (
+            "server: {grpc: {listen: '127.0.0.1:1', tls: {certificate: none.pem, key: none.pem}}}\n",
+            "none.pem",
+        ),
+        (
+            "pinned-jwks: {https://login.corp.example: nowhere.json}\n",
+            "nowhere.json",
+        ),
+        (
+            "ct-log-url: http://localhost/ct\nct-log-public-key: gone.pub\n",
+            "gone.pub",
+        ),
+        ("policy: {https://other.example: []}\n", "no such issuer"),
+    ] {
+        let (code, text) = check(more);
+        assert_eq!(code, Some(2), "{more}: {text}");
+        assert!(text.contains(named), "{more}: {text}");
+    }
 }

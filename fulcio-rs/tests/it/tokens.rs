@@ -181,7 +181,7 @@ async fn bad_signatures_do_not_become_requests_to_the_provider() {
     let bad = other_rsa().token(Some("a"), &claims);
     let unknown = other_rsa().token(Some("zzz"), &claims);
     let body = request(&bad, &Key::p256(), "x");
-    for _ in 0..10 {
+    for _ in 0..20 {
         let answers = (0..50).map(|_| stack.post(&body));
         for answer in futures::future::join_all(answers).await {
             answer.is_refused(TOKEN);

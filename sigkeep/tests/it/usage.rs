@@ -159,3 +159,30 @@ fn a_key_is_described_as_json() {
     let key = crypto::PublicKey::from_pem(json["public_key"].as_str().unwrap()).unwrap();
     assert_eq!(key.kind(), crypto::KeyKind::EcdsaP384);
 }
+
+#[test]
+fn the_configuration_of_logs_is_checked_without_opening_anything() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    rekor_yaml(directory, "sqlite:logs.db");
+    let check = ["rekor", "check-config", "rekor.yaml"];
+    let output = sigkeep(directory, &check);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.starts_with("log rekor.test (rekor-v1)\n"), "{said}");
+    assert!(!directory.join("logs.db").exists() && !directory.join("guards").exists());
+
+    let yaml = fs::read_to_string(directory.join("rekor.yaml")).unwrap();
+    let ct = yaml.replace("kind: rekor-v1", "kind: ct, origin: ctlog");
+    fs::write(directory.join("rekor.yaml"), &ct).unwrap();
+    assert!(refused(directory, &check).contains("ct-roots"));
+    fs::write(directory.join("roots.pem"), "nothing\n").unwrap();
+    fs::write(
+        directory.join("rekor.yaml"),
+        format!("{ct}ct-roots: roots.pem\n"),
+    )
+    .unwrap();
+    assert!(refused(directory, &check).contains("roots.pem holds no PEM certificate"));
+    fs::write(directory.join("rekor.yaml"), format!("{yaml}typo: 1\n")).unwrap();
+    assert!(refused(directory, &check).contains("typo"));
+}

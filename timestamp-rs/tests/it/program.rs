@@ -89,6 +89,41 @@ async fn a_made_chain_serves_until_the_program_is_told_to_stop() {
 }
 
 #[tokio::test]
+async fn a_configuration_is_checked_without_its_key() {
+    let (directory, files, _) = material(Algorithm::EcdsaP256Sha256).await;
+    let config = directory.path().join("timestamp.yaml");
+    let check = async |text: String| {
+        std::fs::write(&config, text).unwrap();
+        let arguments = ["check-config", config.to_str().unwrap()];
+        let output = program(&arguments).output().await.unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    let chain = files.certificate_chain.display();
+    let good = format!(
+        "certificate-chain: {chain}\nkey: pkcs11:token=elsewhere\nclock: {{ntp-servers: [ntp.corp.example]}}\n"
+    );
+    let (code, said) = check(good.clone()).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("is in order")
+            && said.contains("without ntp.corp.example within 1000 ms of the clock"),
+        "{said}"
+    );
+    let tls = "server: {tls: {certificate: no-such.pem, key: no-such.pem}}\n";
+    let (code, said) = check(format!("{good}{tls}")).await;
+    assert_eq!(
+        (code, said.contains("no-such.pem")),
+        (Some(2), true),
+        "{said}"
+    );
+    let (code, said) = check(good.replace("chain.pem", "gone.pem")).await;
+    assert_eq!((code, said.contains("gone.pem")), (Some(2), true), "{said}");
+    let (code, said) = check(format!("{good}clocks: {{}}\n")).await;
+    assert_eq!((code, said.contains("clocks")), (Some(2), true), "{said}");
+}
+
+#[tokio::test]
 async fn wrong_usage_and_configuration_exit_with_2() {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("config.yaml");

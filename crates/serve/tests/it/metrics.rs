@@ -60,7 +60,7 @@ async fn random_paths_and_methods_make_no_new_series() {
         Vec::<&String>::new()
     );
     assert!(after.iter().any(|line| line
-        == r#"http_requests_total{service="test",method="GET",route="/item/{name}",status="200"}"#), "{after:#?}");
+        == r#"http_requests_total{service="test",method="get",route="/item/{name}",code="200"}"#), "{after:#?}");
     assert!(
         after.iter().all(|line| !line.contains("random")),
         "{after:#?}"

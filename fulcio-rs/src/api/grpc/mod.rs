@@ -75,8 +75,11 @@ where
     A: prost::Message + Send + 'static,
     F: Future<Output = Result<A, RequestError>> + Send,
 {
+    let of = Method::of(request.uri().path());
+    let received = of.clone();
     let mut call = Some(call);
     let service = tower::service_fn(|request: tonic::Request<Q>| {
+        received.count("grpc_server_msg_received_total");
         let answer = call.take().map(|call| call(request));
         async move {
             match answer {
@@ -87,7 +90,44 @@ where
     });
     let mut grpc =
         tonic::server::Grpc::new(ProstCodec::<A, Q>::default()).max_decoding_message_size(MAX_BODY);
-    grpc.unary(service, request).await.map(Body::new)
+    let answer = grpc.unary(service, request).await.map(Body::new);
+    // An error is answered without a message, its status in the head.
+    if !answer.headers().contains_key(Status::GRPC_STATUS) {
+        of.count("grpc_server_msg_sent_total");
+    }
+    answer
+}
+
+/// The labels of a method's metrics, which are those of the reference implementation.
+#[derive(Clone)]
+struct Method {
+    kind: &'static str,
+    service: String,
+    name: String,
+}
+
+impl Method {
+    /// Of a path that is one of the routes.
+    fn of(path: &str) -> Self {
+        let (service, name) = path
+            .trim_start_matches('/')
+            .split_once('/')
+            .unwrap_or_default();
+        Self {
+            kind: if service.ends_with("ServerReflection") {
+                "bidi_stream"
+            } else {
+                "unary"
+            },
+            service: service.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+
+    fn count(&self, name: &'static str) {
+        metrics::counter!(name, "grpc_type" => self.kind, "grpc_service" => self.service.clone(), "grpc_method" => self.name.clone())
+            .increment(1);
+    }
 }
 
 /// A refusal as gRPC has it: the code and the message of the REST API.
@@ -131,6 +171,8 @@ async fn around(path: MatchedPath, request: Request, next: Next) -> Result<Respo
         return Err(RequestError::NotFound);
     }
     let start = Instant::now();
+    let method = Method::of(path.as_str());
+    method.count("grpc_server_started_total");
     let mut response = next.run(request).await;
     let too_large = HeaderValue::from(Code::OutOfRange as u16);
     // The library's name for a message over the limit is another than that of the reference
@@ -141,21 +183,20 @@ async fn around(path: MatchedPath, request: Request, next: Next) -> Result<Respo
             HeaderValue::from(Code::ResourceExhausted as u16),
         );
     }
-    let (service, method) = path
-        .as_str()
-        .trim_start_matches('/')
-        .split_once('/')
-        .map(|(service, method)| (service.to_owned(), method.to_owned()))
-        .unwrap_or_default();
     // An error is answered without a body, its status in the head; a success has it at the end.
     let code = response
         .headers()
         .get(Status::GRPC_STATUS)
         .map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()));
     let code = format!("{code:?}");
-    metrics::counter!("grpc_server_handled_total", "grpc_service" => service.clone(), "grpc_method" => method.clone(), "grpc_code" => code)
+    let Method {
+        kind,
+        service,
+        name,
+    } = method;
+    metrics::counter!("grpc_server_handled_total", "grpc_type" => kind, "grpc_service" => service.clone(), "grpc_method" => name.clone(), "grpc_code" => code)
         .increment(1);
-    metrics::histogram!("grpc_server_handling_seconds", "grpc_service" => service, "grpc_method" => method)
+    metrics::histogram!("grpc_server_handling_seconds", "grpc_type" => kind, "grpc_service" => service, "grpc_method" => name)
         .record(start.elapsed().as_secs_f64());
     Ok(response)
 }
