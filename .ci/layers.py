@@ -12,7 +12,7 @@ ROWS = [
     {"fulcio-rs", "rekor-rs", "timestamp-rs", "tuf-root"},
     {"logstore-postgres", "logstore-sqlite"},
     {"custody", "sequencer", "serve"},
-    {"logstore", "keys"},
+    {"logstore", "keys", "oidc"},
     {"wire", "tlog", "pki", "crypto", "openpgp", "verifier", "clock"},
 ]
 SAME_ROW = {("tlog", "crypto"), ("pki", "crypto"), ("wire", "crypto"), ("wire", "pki"), ("wire", "tlog")} | {

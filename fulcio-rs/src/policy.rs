@@ -4,26 +4,21 @@
 //! a token that no rule allows is refused, before anything is signed. Issuers without a policy are
 //! as open as their type makes them.
 
-mod pattern;
-
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
+use oidc::{Claims, Conditions, shown};
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use pattern::Patterns;
-
-use crate::identity::{ClaimPath, Claims, Registry, scalar};
+use crate::identity::Registry;
 use crate::issuance::LIFETIME;
 
 /// Shortest lifetime that a rule may set: clients need time to use a certificate.
 const LEAST_LIFETIME_S: u64 = 120;
 /// Rules whose reasons a refusal spells out.
 const MAX_REASONS: usize = 4;
-/// Longest text of a claim in a refusal, in characters.
-const MAX_SHOWN: usize = 200;
 
 /// Policies by issuer: a URL of the identity configuration, or a pattern as it is written there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -39,7 +34,7 @@ pub struct Rule {
     /// Patterns by claim: a claim's name, or a path to one inside of others (`$.a.b`). One of the
     /// patterns must match the claim, or one element of it if it is a list.
     #[serde(default)]
-    pub claims: BTreeMap<String, Patterns>,
+    pub claims: Conditions,
     /// Domains, one of which the claim `email` must be in.
     #[serde(default)]
     pub email_domains: Option<Vec<String>>,
@@ -130,14 +125,7 @@ impl Rule {
         if self.name.is_empty() || self.name.len() > 100 {
             return Err("its name must have 1 to 100 bytes".to_owned());
         }
-        for (claim, patterns) in &self.claims {
-            if claim.starts_with('$') {
-                ClaimPath::parse(claim)?;
-            }
-            patterns
-                .check()
-                .map_err(|reason| format!("claim {claim:?}: {reason}"))?;
-        }
+        self.claims.check()?;
         if let Some(domains) = &self.email_domains {
             if domains.is_empty() {
                 return Err("email-domains is empty, so no token could match".to_owned());
@@ -162,27 +150,7 @@ impl Rule {
     }
 
     fn matches(&self, claims: &Claims) -> Result<(), String> {
-        for (name, patterns) in &self.claims {
-            let value = if name.starts_with('$') {
-                ClaimPath::parse(name)?.value(claims)
-            } else {
-                claims.get(name)
-            };
-            let value = value.ok_or_else(|| format!("requires the claim {name:?}"))?;
-            let holds = match value {
-                Value::Array(items) => items
-                    .iter()
-                    .filter_map(scalar)
-                    .any(|item| patterns.matches(&item)),
-                value => scalar(value).is_some_and(|value| patterns.matches(&value)),
-            };
-            if !holds {
-                return Err(format!(
-                    "requires claim {name:?} to match {patterns}, and it is {}",
-                    shown(value)
-                ));
-            }
-        }
+        self.claims.hold(claims)?;
         let Some(domains) = &self.email_domains else {
             return Ok(());
         };
@@ -200,14 +168,6 @@ impl Rule {
                 shown(&Value::from(email))
             ))
         }
-    }
-}
-
-fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(MAX_SHOWN) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Type `email`: the token's verified e-mail address.
 
+use oidc::ClaimPath;
 use serde_json::Value;
 
-use super::claim_path::ClaimPath;
 use super::{Claims, Extensions, IdentityError, Principal, TokenError};
 
 /// How an `email` issuer is read.

@@ -7,10 +7,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use oidc::{NOT_BEFORE_LEEWAY_S, Parts, PinnedKeys, Unverified, asymmetric, check_audience};
 use serde_json::Value;
 
-use super::pinned::PinnedKeys;
-use super::token::{NOT_BEFORE_LEEWAY_S, Parts, Unverified, asymmetric, check_audience};
 use super::{
     Claims, EvaluationError, IdentityError, Issuer, PinnedJwks, Principal, Registry, TokenError,
     extension_name, seconds,
@@ -186,9 +185,9 @@ async fn signature(keys: Result<PinnedKeys, String>, token: &str) -> Result<Stri
     }
 }
 
-/// What the times say, as [`super::token::check_times`] judges them.
+/// What the times say, as [`oidc::check_times`] judges them.
 fn times(claims: &Claims, now: SystemTime) -> Result<String, String> {
-    super::token::check_times(claims, seconds(now)).map_err(|error| error.to_string())?;
+    oidc::check_times(claims, seconds(now)).map_err(|error| error.to_string())?;
     let left = claims
         .get("exp")
         .and_then(Value::as_f64)

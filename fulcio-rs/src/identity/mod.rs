@@ -6,23 +6,16 @@
 
 mod chainguard;
 mod ci_provider;
-mod claim_path;
-mod claims;
-mod discovery;
 mod email;
 mod explain;
 mod extensions;
 mod file;
-mod jwks;
 mod kubernetes;
 mod pattern;
-mod pinned;
 mod printed;
-mod provider;
 mod registry;
 mod spiffe;
 mod template;
-mod token;
 mod tree;
 mod uri;
 mod username;
@@ -33,25 +26,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-pub use claims::Claims;
-pub use discovery::FetchError;
 pub use explain::{Check, ExplainedClaim, Explanation, explain};
 pub use extensions::{Extensions, extension_name};
 pub use file::FileError;
+pub use oidc::{Claims, FetchError, Refresh, TokenError};
 pub use printed::UriError;
-pub use provider::Refresh;
 pub use registry::{Issuer, IssuerType, Registry, RegistryError};
 pub use template::{EvaluationError, SyntaxError};
 
-pub(crate) use claim_path::ClaimPath;
-pub(crate) use claims::scalar;
-pub(crate) use discovery::{client as http_client, describe};
-pub(crate) use token::{Claimed, claimed};
+pub(crate) use oidc::{Claimed, claimed};
 
-use discovery::{Credentials, Fetcher};
-use pinned::PinnedKeys;
-use provider::Provider;
-use token::Unverified;
+use oidc::{Credentials, Fetcher, PinnedKeys, Provider, Unverified};
 use tokio::sync::Semaphore;
 
 /// Providers of wildcard issuers that are remembered.
@@ -89,49 +74,6 @@ pub struct Verified {
 
 /// Files with pinned keys, by issuer.
 pub type PinnedJwks = BTreeMap<String, PathBuf>;
-
-/// Why a token was not accepted. The text is for operators; it never contains the token.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TokenError {
-    /// There is none.
-    #[error("no token")]
-    Absent,
-    /// Not a signed token in compact form.
-    #[error("malformed token: {0}")]
-    Malformed(&'static str),
-    /// Not an algorithm that the provider signs with.
-    #[error("the token's signature algorithm is not one that its provider advertises")]
-    Algorithm,
-    /// No issuer in the configuration matches.
-    #[error("the token's issuer is not configured")]
-    UnknownIssuer,
-    /// For somebody else.
-    #[error("the token's audience does not contain {expected:?}")]
-    Audience {
-        /// The configured client id.
-        expected: String,
-    },
-    /// `exp` is past.
-    #[error("the token has expired")]
-    Expired,
-    /// `nbf` is more than five minutes ahead.
-    #[error("the token is not valid yet")]
-    NotYetValid,
-    /// No key of the provider made the signature.
-    #[error("the token's signature does not verify under its provider's keys")]
-    Signature,
-    /// A claim does not say what the issuer's type requires.
-    #[error("claim {name:?} {reason}")]
-    Claim {
-        /// The claim.
-        name: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The provider's metadata or keys cannot be had.
-    #[error("the provider cannot be asked: {0}")]
-    Provider(#[from] FetchError),
-}
 
 /// Why a token gives no identity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -176,15 +118,15 @@ impl Clients {
             let url = issuer
                 .representative()
                 .map_err(|error| refuse(error.to_string()))?;
-            let route = discovery::is_loopback(&url);
+            let route = oidc::is_loopback(&url);
             let client = match (issuer.extra_roots(), shared.get(&route)) {
                 (None, Some(client)) => client.clone(),
                 (None, None) => {
-                    let client = http_client(&url, None).map_err(refuse)?;
+                    let client = oidc::http_client(&url, None).map_err(refuse)?;
                     shared.insert(route, client.clone());
                     client
                 }
-                (Some(pem), _) => http_client(&url, Some(pem))
+                (Some(pem), _) => oidc::http_client(&url, Some(pem))
                     .map_err(|reason| refuse(format!("ca-cert: {reason}")))?,
             };
             clients.insert(issuer.url().to_owned(), client);

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use oidc::{FetchError, fetchable};
+
 use super::ci_provider::Templates;
-use super::discovery::{FetchError, fetchable};
 use super::email::Email;
 use super::file::{File, FileError};
 use super::pattern::Pattern;

@@ -7,13 +7,13 @@ use base64::engine::general_purpose::STANDARD;
 use clock::SharedClock;
 use crypto::PublicKey;
 use http::StatusCode;
+use oidc::{describe, http_client};
 use pki::sct::{CtEntry, SignedCertificateTimestamp, parse_digitally_signed};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use url::Url;
 
 use super::Authority;
-use crate::identity::{describe, http_client};
 
 /// Longest answer, in bytes.
 const MAX_ANSWER: usize = 64 << 10;

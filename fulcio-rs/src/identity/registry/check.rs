@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use oidc::{ClaimPath, fetchable};
+
 use super::{Issuer, IssuerType, Kind};
 use crate::identity::ci_provider::Templates;
-use crate::identity::claim_path::ClaimPath;
-use crate::identity::discovery::fetchable;
 use crate::identity::email::Email;
 use crate::identity::file::RawIssuer;
 use crate::identity::pattern::Pattern;

@@ -3,7 +3,7 @@
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 
-use super::token::{Unverified, asymmetric};
+use crate::token::{Unverified, asymmetric};
 
 /// Keys of a set beyond this many are not looked at.
 const MAX_KEYS: usize = 256;

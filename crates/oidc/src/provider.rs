@@ -11,10 +11,10 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::TokenError;
-use super::discovery::{FetchError, Fetcher, Metadata};
-use super::jwks::KeySet;
-use super::token::Unverified;
+use crate::TokenError;
+use crate::discovery::{FetchError, Fetcher, Metadata};
+use crate::jwks::KeySet;
+use crate::token::Unverified;
 
 /// When keys are fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ struct Attempts {
 
 /// A provider.
 #[derive(Debug)]
-pub(crate) struct Provider {
+pub struct Provider {
     fetcher: Fetcher,
     refresh: Refresh,
     current: RwLock<Option<Arc<Snapshot>>>,
@@ -75,7 +75,9 @@ enum Reason {
 }
 
 impl Provider {
-    pub(crate) fn new(fetcher: Fetcher, refresh: Refresh) -> Self {
+    /// A provider that is asked when its keys are first needed.
+    #[must_use]
+    pub fn new(fetcher: Fetcher, refresh: Refresh) -> Self {
         Self {
             fetcher,
             refresh,
@@ -85,7 +87,7 @@ impl Provider {
     }
 
     /// Verifies the signature of a token of this provider, with an algorithm it advertises.
-    pub(crate) async fn verify(&self, token: &Unverified<'_>) -> Result<(), TokenError> {
+    pub async fn verify(&self, token: &Unverified<'_>) -> Result<(), TokenError> {
         let snapshot = self.usable().await?;
         if !snapshot.metadata.algorithms.contains(&token.algorithm) {
             return Err(TokenError::Algorithm);
@@ -100,7 +102,7 @@ impl Provider {
     }
 
     /// Fetches metadata and keys if there are none yet.
-    pub(crate) async fn warm(&self) -> Result<(), FetchError> {
+    pub async fn warm(&self) -> Result<(), FetchError> {
         self.fetch(Reason::Missing).await.map(drop)
     }
 

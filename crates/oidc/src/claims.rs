@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::TokenError;
+use crate::TokenError;
+
+/// Longest text of a claim that is shown, in characters.
+const MAX_SHOWN: usize = 200;
 
 /// The claims of a token, verified or not: which one is known by where it came from.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +27,8 @@ impl Claims {
     }
 
     /// The same claims with one replaced, or removed.
-    pub(crate) fn with(&self, name: &str, value: Option<Value>) -> Self {
+    #[must_use]
+    pub fn with(&self, name: &str, value: Option<Value>) -> Self {
         let mut claims = self.0.clone();
         match value {
             Some(value) => drop(claims.insert(name.to_owned(), value)),
@@ -45,12 +49,12 @@ impl Claims {
     }
 
     /// The subject: a string that is not empty.
-    pub(crate) fn subject(&self) -> Result<&str, TokenError> {
+    pub fn subject(&self) -> Result<&str, TokenError> {
         self.required("sub")
     }
 
     /// A claim that must be a string that is not empty.
-    pub(crate) fn required(&self, name: &'static str) -> Result<&str, TokenError> {
+    pub fn required(&self, name: &'static str) -> Result<&str, TokenError> {
         self.text(name)
             .filter(|text| !text.is_empty())
             .ok_or(TokenError::Claim {
@@ -62,7 +66,7 @@ impl Claims {
     /// Every scalar claim as templates see it: whole numbers without exponent, booleans as words.
     ///
     /// Arrays, objects and `null` are left out, so that a template that wants one fails.
-    pub(crate) fn scalars(&self) -> BTreeMap<String, String> {
+    pub fn scalars(&self) -> BTreeMap<String, String> {
         self.0
             .iter()
             .filter_map(|(name, value)| Some((name.clone(), scalar(value)?)))
@@ -71,7 +75,7 @@ impl Claims {
 }
 
 /// Prints a scalar.
-pub(crate) fn scalar(value: &Value) -> Option<String> {
+pub fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(value) => Some(value.to_string()),
@@ -81,6 +85,16 @@ pub(crate) fn scalar(value: &Value) -> Option<String> {
             _ => number.to_string(),
         }),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// A claim's value for people: its JSON, cut where it is long.
+#[must_use]
+pub fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
     }
 }
 

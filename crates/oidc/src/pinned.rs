@@ -13,17 +13,17 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::TokenError;
-use super::discovery::MAX_DOCUMENT;
-use super::jwks::KeySet;
-use super::token::Unverified;
+use crate::TokenError;
+use crate::discovery::MAX_DOCUMENT;
+use crate::jwks::KeySet;
+use crate::token::Unverified;
 
 /// Least time between two looks at the file.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A file's keys.
 #[derive(Debug)]
-pub(crate) struct PinnedKeys {
+pub struct PinnedKeys {
     path: PathBuf,
     state: Mutex<State>,
 }
@@ -45,7 +45,7 @@ struct Stamp {
 
 impl PinnedKeys {
     /// Reads the file; it must hold a key that can verify a token.
-    pub(crate) fn open(path: &Path) -> Result<Self, String> {
+    pub fn open(path: &Path) -> Result<Self, String> {
         let read = std::fs::File::open(path).and_then(|file| {
             let stamp = Stamp::of(&file.metadata()?);
             let mut text = Vec::new();
@@ -68,7 +68,7 @@ impl PinnedKeys {
     }
 
     /// Verifies the signature of a token.
-    pub(crate) async fn verify(&self, token: &Unverified<'_>) -> Result<(), TokenError> {
+    pub async fn verify(&self, token: &Unverified<'_>) -> Result<(), TokenError> {
         if self.current().await.verifies(token) {
             Ok(())
         } else {

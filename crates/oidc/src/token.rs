@@ -5,17 +5,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 
-use super::{Claims, TokenError};
+use crate::{Claims, TokenError};
 
 /// Longest accepted token, in bytes. Tokens with many group claims reach some 10 KiB.
 const MAX_TOKEN: usize = 64 << 10;
 
 /// Leeway on `nbf`, in seconds. `exp` has none.
-pub(crate) const NOT_BEFORE_LEEWAY_S: f64 = 300.0;
+pub const NOT_BEFORE_LEEWAY_S: f64 = 300.0;
 
 /// A token that was taken apart; nothing of it is verified.
 #[derive(Debug)]
-pub(crate) struct Unverified<'a> {
+pub struct Unverified<'a> {
     /// What the signature covers: header, dot, payload.
     pub(crate) signed: &'a str,
     /// Signature, base64url.
@@ -25,26 +25,31 @@ pub(crate) struct Unverified<'a> {
     /// The header's key id.
     pub(crate) key_id: Option<String>,
     /// The payload.
-    pub(crate) claims: Claims,
+    pub claims: Claims,
 }
 
 /// The header's members that matter.
-#[derive(Deserialize)]
-pub(crate) struct Header {
-    pub(crate) alg: String,
-    pub(crate) kid: Option<String>,
+#[derive(Debug, Deserialize)]
+pub struct Header {
+    /// The algorithm's name.
+    pub alg: String,
+    /// The key's id.
+    pub kid: Option<String>,
     crit: Option<serde::de::IgnoredAny>,
 }
 
 /// What a token says of its origin, whether it is believed or not; for the audit log.
 #[derive(Debug, Default)]
-pub(crate) struct Claimed {
-    pub(crate) issuer: Option<String>,
-    pub(crate) subject: Option<String>,
+pub struct Claimed {
+    /// `iss`.
+    pub issuer: Option<String>,
+    /// `sub`.
+    pub subject: Option<String>,
 }
 
 /// Reads what a token says of its origin, if it can be read.
-pub(crate) fn claimed(token: &str) -> Claimed {
+#[must_use]
+pub fn claimed(token: &str) -> Claimed {
     let payload = Parts::of(token)
         .ok()
         .and_then(|parts| parts.claims().ok())
@@ -57,7 +62,8 @@ pub(crate) fn claimed(token: &str) -> Claimed {
 }
 
 /// The compact form's parts, still encoded.
-pub(crate) struct Parts<'a> {
+#[derive(Debug)]
+pub struct Parts<'a> {
     signed: &'a str,
     header: &'a str,
     payload: &'a str,
@@ -65,7 +71,8 @@ pub(crate) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    pub(crate) fn of(token: &'a str) -> Result<Self, TokenError> {
+    /// Splits a token of at most 64 KiB at its two dots.
+    pub fn of(token: &'a str) -> Result<Self, TokenError> {
         let token = token.trim_end();
         if token.is_empty() {
             return Err(TokenError::Absent);
@@ -92,7 +99,8 @@ impl<'a> Parts<'a> {
         })
     }
 
-    pub(crate) fn header(&self) -> Result<Header, TokenError> {
+    /// Decodes the header.
+    pub fn header(&self) -> Result<Header, TokenError> {
         let header = URL_SAFE_NO_PAD
             .decode(self.header)
             .map_err(|_| TokenError::Malformed("the header is not unpadded base64url"))?;
@@ -100,7 +108,8 @@ impl<'a> Parts<'a> {
             .map_err(|_| TokenError::Malformed("the header is not a JOSE header"))
     }
 
-    pub(crate) fn claims(&self) -> Result<Claims, TokenError> {
+    /// Decodes the payload.
+    pub fn claims(&self) -> Result<Claims, TokenError> {
         let payload = URL_SAFE_NO_PAD
             .decode(self.payload)
             .map_err(|_| TokenError::Malformed("the payload is not unpadded base64url"))?;
@@ -112,7 +121,7 @@ impl<'a> Parts<'a> {
 
 impl<'a> Unverified<'a> {
     /// Takes a token apart.
-    pub(crate) fn parse(token: &'a str) -> Result<Self, TokenError> {
+    pub fn parse(token: &'a str) -> Result<Self, TokenError> {
         let parts = Parts::of(token)?;
         let header = parts.header()?;
         if header.crit.is_some() {
@@ -128,19 +137,19 @@ impl<'a> Unverified<'a> {
     }
 
     /// The issuer that the token claims to come from.
-    pub(crate) fn issuer(&self) -> Result<&str, TokenError> {
+    pub fn issuer(&self) -> Result<&str, TokenError> {
         self.claims.required("iss")
     }
 
     /// Checks audience and times at `now_s` (seconds since the Unix epoch).
-    pub(crate) fn check(&self, audience: &str, now_s: f64) -> Result<(), TokenError> {
+    pub fn check(&self, audience: &str, now_s: f64) -> Result<(), TokenError> {
         check_audience(&self.claims, audience)?;
         check_times(&self.claims, now_s)
     }
 }
 
 /// The `aud` claim, a string or a list of strings, contains `audience`.
-pub(crate) fn check_audience(claims: &Claims, audience: &str) -> Result<(), TokenError> {
+pub fn check_audience(claims: &Claims, audience: &str) -> Result<(), TokenError> {
     let contained = match claims.get("aud") {
         Some(serde_json::Value::String(one)) => one == audience,
         Some(serde_json::Value::Array(many)) => {
@@ -159,7 +168,7 @@ pub(crate) fn check_audience(claims: &Claims, audience: &str) -> Result<(), Toke
 
 /// `exp` is present and not past (no leeway); `nbf`, if present, is at most five minutes ahead.
 /// `iat` is not looked at.
-pub(crate) fn check_times(claims: &Claims, now_s: f64) -> Result<(), TokenError> {
+pub fn check_times(claims: &Claims, now_s: f64) -> Result<(), TokenError> {
     let time = |name| {
         claims.get(name).map(|value| {
             value
@@ -185,7 +194,8 @@ pub(crate) fn check_times(claims: &Claims, now_s: f64) -> Result<(), TokenError>
 
 /// A signature algorithm by its JOSE name. `none` and the symmetric ones have no name here, so
 /// nothing can ask for them.
-pub(crate) fn asymmetric(name: &str) -> Option<Algorithm> {
+#[must_use]
+pub fn asymmetric(name: &str) -> Option<Algorithm> {
     Some(match name {
         "RS256" => Algorithm::RS256,
         "RS384" => Algorithm::RS384,

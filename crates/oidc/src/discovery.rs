@@ -6,8 +6,8 @@ use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 use url::Url;
 
-use super::jwks::KeySet;
-use super::token::asymmetric;
+use crate::jwks::KeySet;
+use crate::token::asymmetric;
 
 /// Time for one fetch, from connecting to the last byte.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -65,14 +65,14 @@ struct Document {
 
 /// Where the bearer token for fetching comes from, for providers that ask for one (Kubernetes).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Credentials {
+pub struct Credentials {
     /// File with the token; read for every fetch, since it rotates.
-    pub(crate) token_file: std::path::PathBuf,
+    pub token_file: std::path::PathBuf,
 }
 
 /// Fetches documents of one issuer.
 #[derive(Clone, Debug)]
-pub(crate) struct Fetcher {
+pub struct Fetcher {
     issuer: Url,
     issuer_text: String,
     client: reqwest::Client,
@@ -81,7 +81,7 @@ pub(crate) struct Fetcher {
 
 impl Fetcher {
     /// A fetcher for `issuer`, with a client of its own if there is none to share.
-    pub(crate) fn new(
+    pub fn new(
         issuer: &str,
         shared: Option<reqwest::Client>,
         credentials: Option<Credentials>,
@@ -200,7 +200,7 @@ impl Fetcher {
 }
 
 /// An error with its causes, without the URL, which the caller names.
-pub(crate) fn describe(error: reqwest::Error) -> String {
+pub fn describe(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut source = std::error::Error::source(&error);
@@ -213,7 +213,7 @@ pub(crate) fn describe(error: reqwest::Error) -> String {
 }
 
 /// Parses a URL that may be fetched: https, or http on a loopback host; no user, no fragment.
-pub(crate) fn fetchable(text: &str) -> Result<Url, FetchError> {
+pub fn fetchable(text: &str) -> Result<Url, FetchError> {
     let refused = || FetchError::Url {
         url: text.chars().take(200).collect(),
     };
@@ -228,7 +228,7 @@ pub(crate) fn fetchable(text: &str) -> Result<Url, FetchError> {
 }
 
 /// Whether the URL's host is this machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
@@ -239,12 +239,12 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 
 /// An HTTP client for fetching from `url`'s host: no redirects; `extra_roots` (PEM) trusted besides
 /// the system's; a proxy, if the environment names one, except for this machine itself.
-pub(crate) fn client(url: &Url, extra_roots: Option<&str>) -> Result<reqwest::Client, String> {
+pub fn client(url: &Url, extra_roots: Option<&str>) -> Result<reqwest::Client, String> {
     let builder = || {
         let builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(FETCH_TIMEOUT)
-            .user_agent(concat!("fulcio-rs/", env!("CARGO_PKG_VERSION")))
+            .user_agent(concat!("sigkeep/", env!("CARGO_PKG_VERSION")))
             .pool_idle_timeout(Duration::from_secs(30));
         if is_loopback(url) {
             builder.no_proxy()

@@ -32,7 +32,8 @@ impl Patterns {
         self.0.iter().any(|pattern| matches(pattern, text))
     }
 
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// Checks that there is a pattern, and none that is too long.
+    pub fn check(&self) -> Result<(), String> {
         if self.0.is_empty() {
             return Err("no pattern, so no token could match".to_owned());
         }

@@ -1,14 +1,14 @@
 //! Paths to claims inside of claims.
 
-use super::{Claims, TokenError};
+use crate::{Claims, TokenError};
 
 /// Where in a token a value is: a JSONPath of member names, `$.federated_claims.connector_id`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ClaimPath(Vec<String>);
+pub struct ClaimPath(Vec<String>);
 
 impl ClaimPath {
     /// Parses a path.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let refused =
             || format!("{text:?}: only paths like `$.a.b` or `$['a']['b']` are supported");
         let mut rest = text.strip_prefix('$').ok_or_else(refused)?;
@@ -34,14 +34,14 @@ impl ClaimPath {
     }
 
     /// The value there.
-    pub(crate) fn value<'a>(&self, claims: &'a Claims) -> Option<&'a serde_json::Value> {
+    pub fn value<'a>(&self, claims: &'a Claims) -> Option<&'a serde_json::Value> {
         let (first, rest) = self.0.split_first()?;
         rest.iter()
             .try_fold(claims.get(first)?, |value, name| value.get(name))
     }
 
     /// The string there; it must not be empty.
-    pub(crate) fn text<'a>(&self, claims: &'a Claims) -> Result<&'a str, TokenError> {
+    pub fn text<'a>(&self, claims: &'a Claims) -> Result<&'a str, TokenError> {
         self.value(claims)
             .and_then(serde_json::Value::as_str)
             .filter(|text| !text.is_empty())
