@@ -33,8 +33,8 @@ pub use pattern::Patterns;
 pub use pinned::PinnedKeys;
 pub use provider::{Provider, Refresh};
 pub use token::{
-    Claimed, Header, NOT_BEFORE_LEEWAY_S, Parts, Unverified, asymmetric, check_audience, check_times,
-    claimed,
+    Claimed, Header, NOT_BEFORE_LEEWAY_S, Parts, Unverified, asymmetric, check_audience,
+    check_times, claimed,
 };
 
 /// Why a token was not accepted. The text is for operators; it never contains the token.
