@@ -14,7 +14,8 @@ use crate::{error, read};
 /// given up.
 const WRITE: &str = "
     WITH swapped AS (
-        UPDATE log SET size = $2, root = $3, timestamp_ms = $4, signed = $5
+        UPDATE log SET size = $2, root = $3, timestamp_ms = $4, signed = $5,
+                       indexed = CASE WHEN indexed = size THEN $2 ELSE indexed END
         WHERE id = $1 AND size = $6 AND root = $7 AND signed = $8
         RETURNING id
     ), new_entries AS (

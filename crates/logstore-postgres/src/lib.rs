@@ -15,6 +15,7 @@
 mod batch;
 mod copy;
 mod error;
+mod index;
 mod pool;
 mod read;
 mod schema;
@@ -22,13 +23,14 @@ mod session;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use logstore::row;
 use logstore::{
     Batch, Entry, EntryRecord, Head, IndexRow, Known, LogId, LogKind, LogRecord, LogState,
-    LogStore, Position, SearchKey, StoreError, Update,
+    LogStore, Order, SearchKey, StoreError, Update,
 };
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions as _, PgConnection, Row as _};
@@ -258,8 +260,32 @@ impl LogStore for PostgresStore {
         read::tiles(&mut connection, log, ids).await
     }
 
-    async fn search(&self, key: &SearchKey, limit: u32) -> Result<Vec<Position>, StoreError> {
-        read::search(&self.pool, key, limit).await
+    async fn entries_at(&self, log: LogId, indices: &[u64]) -> Result<Vec<Entry>, StoreError> {
+        read::entries_at(&self.pool, log, indices).await
+    }
+
+    async fn search(
+        &self,
+        log: LogId,
+        key: &SearchKey,
+        range: Range<u64>,
+        order: Order,
+        limit: u32,
+    ) -> Result<Vec<u64>, StoreError> {
+        index::search(&self.pool, log, key, range, order, limit).await
+    }
+
+    async fn indexed(&self, log: LogId) -> Result<u64, StoreError> {
+        index::indexed(&self.pool, log).await
+    }
+
+    async fn index(
+        &self,
+        log: LogId,
+        range: Range<u64>,
+        keys: &[(u64, SearchKey)],
+    ) -> Result<bool, StoreError> {
+        index::add(&self.pool, log, range, keys).await
     }
 
     async fn records(

@@ -1,9 +1,7 @@
 //! Reading: every statement sees one committed state.
 
 use logstore::row;
-use logstore::{
-    Entry, Head, Known, LogId, LogState, MAX_ENTRIES_READ, Position, SearchKey, StoreError,
-};
+use logstore::{Entry, Head, Known, LogId, LogState, MAX_ENTRIES_READ, StoreError};
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::{PgConnection, Row as _};
 use tlog::{Hash, TileId};
@@ -62,6 +60,36 @@ pub(crate) async fn entries(
     .bind(log.0)
     .bind(row::to_bound(start))
     .bind(row::to_bound(end))
+    .fetch_all(pool)
+    .await
+    .map_err(error::store)?;
+    rows.iter().map(entry).collect()
+}
+
+pub(crate) async fn entries_at(
+    pool: &PgPool,
+    log: LogId,
+    indices: &[u64],
+) -> Result<Vec<Entry>, StoreError> {
+    if indices.is_empty() {
+        return Ok(Vec::new());
+    }
+    let most = usize::try_from(MAX_ENTRIES_READ).unwrap_or(usize::MAX);
+    let indices: Vec<i64> = indices
+        .iter()
+        .take(most)
+        .map(|i| row::to_bound(*i))
+        .collect();
+    // One descent of the index for each, fenced by LIMIT, as in `known`.
+    let rows = sqlx::query(
+        "SELECT found.* FROM unnest($2::bigint[]) WITH ORDINALITY AS asked (idx, place)
+         CROSS JOIN LATERAL (
+             SELECT idx, identity, leaf_hash, timestamp_ms, body, extra FROM entry
+             WHERE log = $1 AND entry.idx = asked.idx LIMIT 1) AS found
+         ORDER BY asked.place",
+    )
+    .bind(log.0)
+    .bind(indices)
     .fetch_all(pool)
     .await
     .map_err(error::store)?;
@@ -177,29 +205,6 @@ pub(crate) async fn tiles(
         .map(|row| {
             let hashes: Option<&[u8]> = row.try_get(0).map_err(error::store)?;
             hashes.map(row::tile_from_bytes).transpose()
-        })
-        .collect()
-}
-
-pub(crate) async fn search(
-    pool: &PgPool,
-    key: &SearchKey,
-    limit: u32,
-) -> Result<Vec<Position>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT log, idx FROM search_key WHERE key = $1 ORDER BY key, log, idx LIMIT $2",
-    )
-    .bind(key.as_slice())
-    .bind(i64::from(limit))
-    .fetch_all(pool)
-    .await
-    .map_err(error::store)?;
-    rows.iter()
-        .map(|row| {
-            Ok(Position {
-                log: LogId(row.try_get(0).map_err(error::store)?),
-                index: row::from_integer(row.try_get(1).map_err(error::store)?)?,
-            })
         })
         .collect()
 }

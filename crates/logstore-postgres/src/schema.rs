@@ -5,11 +5,16 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{PgConnection, SqlSafeStr as _};
 
 /// Every migration ever released, in order; a released one never changes.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (
         1,
         "log store",
         include_str!("../../../migrations/postgres/0001_log_store.sql"),
+    ),
+    (
+        2,
+        "search watermark",
+        include_str!("../../../migrations/postgres/0002_search_watermark.sql"),
     ),
     (
         3,

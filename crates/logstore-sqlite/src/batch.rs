@@ -163,8 +163,9 @@ async fn swap_head(
     new: &Head,
 ) -> Result<(), StoreError> {
     let swapped = sqlx::query(
-        "UPDATE log SET size = ?, root = ?, timestamp_ms = ?, signed = ?
-         WHERE id = ? AND size = ? AND root = ? AND signed = ?",
+        "UPDATE log SET size = ?1, root = ?2, timestamp_ms = ?3, signed = ?4,
+                        indexed = CASE WHEN indexed = size THEN ?1 ELSE indexed END
+         WHERE id = ?5 AND size = ?6 AND root = ?7 AND signed = ?8",
     )
     .bind(row::to_integer(new.size)?)
     .bind(new.root.0.as_slice())

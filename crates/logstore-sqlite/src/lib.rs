@@ -11,11 +11,13 @@
 mod batch;
 mod copy;
 mod error;
+mod index;
 mod lock;
 mod read;
 mod schema;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,7 +25,7 @@ use std::time::Duration;
 use logstore::row;
 use logstore::{
     Batch, Entry, EntryRecord, Head, IndexRow, Known, LogId, LogKind, LogRecord, LogState,
-    LogStore, Position, SearchKey, StoreError, Update,
+    LogStore, Order, SearchKey, StoreError, Update,
 };
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -294,8 +296,43 @@ impl LogStore for SqliteStore {
         read::tiles(&self.readers, log, ids).await
     }
 
-    async fn search(&self, key: &SearchKey, limit: u32) -> Result<Vec<Position>, StoreError> {
-        read::search(&self.readers, key, limit).await
+    async fn entries_at(&self, log: LogId, indices: &[u64]) -> Result<Vec<Entry>, StoreError> {
+        read::entries_at(&self.readers, log, indices).await
+    }
+
+    async fn search(
+        &self,
+        log: LogId,
+        key: &SearchKey,
+        range: Range<u64>,
+        order: Order,
+        limit: u32,
+    ) -> Result<Vec<u64>, StoreError> {
+        index::search(&self.readers, log, key, range, order, limit).await
+    }
+
+    async fn indexed(&self, log: LogId) -> Result<u64, StoreError> {
+        index::indexed(&self.readers, log).await
+    }
+
+    async fn index(
+        &self,
+        log: LogId,
+        range: Range<u64>,
+        keys: &[(u64, SearchKey)],
+    ) -> Result<bool, StoreError> {
+        let (writer, keys) = (Arc::clone(&self.writer), keys.to_vec());
+        let file_lock = Arc::clone(&self.file_lock);
+        // A task of its own, as a batch's: half a transaction must not stay on the connection.
+        let task = tokio::spawn(async move {
+            let mut writer = writer.lock().await;
+            let added = index::add(&mut writer, log, range, keys).await;
+            drop(writer);
+            drop(file_lock);
+            added
+        });
+        task.await
+            .unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
     }
 
     async fn records(

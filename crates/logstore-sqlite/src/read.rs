@@ -3,9 +3,7 @@
 use std::fmt::Write as _;
 
 use logstore::row;
-use logstore::{
-    Entry, Head, Known, LogId, LogState, MAX_ENTRIES_READ, Position, SearchKey, StoreError,
-};
+use logstore::{Entry, Head, Known, LogId, LogState, MAX_ENTRIES_READ, StoreError};
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _};
 use tlog::{Hash, TileId};
@@ -54,6 +52,31 @@ pub(crate) async fn entries(
     .await
     .map_err(error::store)?;
     rows.iter().map(entry).collect()
+}
+
+pub(crate) async fn entries_at(
+    readers: &SqlitePool,
+    log: LogId,
+    indices: &[u64],
+) -> Result<Vec<Entry>, StoreError> {
+    let mut found = Vec::with_capacity(indices.len());
+    let most = usize::try_from(MAX_ENTRIES_READ).unwrap_or(usize::MAX);
+    let mut connection = readers.acquire().await.map_err(error::unavailable)?;
+    for index in indices.iter().take(most) {
+        let row = sqlx::query(
+            "SELECT idx, identity, leaf_hash, timestamp_ms, body, extra
+             FROM entry WHERE log = ? AND idx = ?",
+        )
+        .bind(log.0)
+        .bind(row::to_bound(*index))
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(error::store)?;
+        if let Some(row) = row {
+            found.push(entry(&row)?);
+        }
+    }
+    Ok(found)
 }
 
 pub(crate) fn entry(row: &SqliteRow) -> Result<Entry, StoreError> {
@@ -155,28 +178,6 @@ pub(crate) async fn tiles(
         tiles.push(hashes);
     }
     Ok(tiles)
-}
-
-pub(crate) async fn search(
-    readers: &SqlitePool,
-    key: &SearchKey,
-    limit: u32,
-) -> Result<Vec<Position>, StoreError> {
-    let rows =
-        sqlx::query("SELECT log, idx FROM search_key WHERE key = ? ORDER BY log, idx LIMIT ?")
-            .bind(key.as_slice())
-            .bind(i64::from(limit))
-            .fetch_all(readers)
-            .await
-            .map_err(error::store)?;
-    rows.iter()
-        .map(|row| {
-            Ok(Position {
-                log: LogId(row.try_get(0).map_err(error::store)?),
-                index: row::from_integer(row.try_get(1).map_err(error::store)?)?,
-            })
-        })
-        .collect()
 }
 
 /// `(?,?,?),(?,?,?)…`: placeholders for `rows` rows of `columns` columns.

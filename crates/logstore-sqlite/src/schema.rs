@@ -7,11 +7,16 @@ use sqlx::{Row as _, SqlSafeStr as _, SqliteConnection};
 use crate::error;
 
 /// Every migration ever released, in order; a released one never changes.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (
         1,
         "log store",
         include_str!("../../../migrations/sqlite/0001_log_store.sql"),
+    ),
+    (
+        2,
+        "search watermark",
+        include_str!("../../../migrations/sqlite/0002_search_watermark.sql"),
     ),
     (
         3,

@@ -17,6 +17,9 @@
 //! 5. **Atomic for readers.** A reader that sees a head sees every entry, key and tile under it.
 //! 6. **Unique.** No two entries of a log have the same identity; a batch that would make two is
 //!    refused as a whole.
+//! 7. **Indexed as far as it says.** Entries below [`LogStore::indexed`] have all their search
+//!    keys. A batch moves this watermark with the head if it was at the head, and so does nothing
+//!    else but [`LogStore::index`]: entries of an older program, which knew fewer keys, stay above.
 //!
 //! Two consequences that users of a store rely on. After [`StoreError::Unknown`], the next
 //! successful [`LogStore::begin`] shows which way it went: it waits for the lock that the doubtful
@@ -29,6 +32,7 @@ pub mod row;
 #[cfg(feature = "suite")]
 pub mod suite;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 pub use copy::{EntryRecord, IndexRow, Restoration, RestoredEntry};
@@ -146,13 +150,14 @@ pub struct Entry {
     pub promise: Vec<u8>,
 }
 
-/// Where an entry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Position {
-    /// The log.
-    pub log: LogId,
-    /// The index in it.
-    pub index: u64,
+/// Which way entries are gone through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Oldest first.
+    #[default]
+    Ascending,
+    /// Newest first.
+    Descending,
 }
 
 /// An identity that is already in the log.
@@ -295,8 +300,32 @@ pub trait LogStore: Send + Sync + std::fmt::Debug {
     async fn tiles(&self, log: LogId, ids: &[TileId])
     -> Result<Vec<Option<Vec<Hash>>>, StoreError>;
 
-    /// Positions of the entries that carry a search key, oldest first, at most `limit`.
-    async fn search(&self, key: &SearchKey, limit: u32) -> Result<Vec<Position>, StoreError>;
+    /// The entries at these indices, in the order asked for, without those that do not exist; of
+    /// the first [`MAX_ENTRIES_READ`] indices.
+    async fn entries_at(&self, log: LogId, indices: &[u64]) -> Result<Vec<Entry>, StoreError>;
+
+    /// Indices of the entries in `range` that carry a search key, in order, at most `limit`.
+    async fn search(
+        &self,
+        log: LogId,
+        key: &SearchKey,
+        range: Range<u64>,
+        order: Order,
+        limit: u32,
+    ) -> Result<Vec<u64>, StoreError>;
+
+    /// How many of the log's first entries have all their search keys.
+    async fn indexed(&self, log: LogId) -> Result<u64, StoreError>;
+
+    /// Adds search keys to the stored entries of `range`, which must not reach beyond the head, and
+    /// moves the watermark from the range's start to its end. `false` if the watermark is not at
+    /// the start: somebody else was there first. Keys that an entry has already do no harm.
+    async fn index(
+        &self,
+        log: LogId,
+        range: Range<u64>,
+        keys: &[(u64, SearchKey)],
+    ) -> Result<bool, StoreError>;
 
     /// Entries `start..end` with all that is kept of them, otherwise as [`Self::entries`].
     async fn records(

@@ -107,6 +107,31 @@ async fn what_cannot_be_relied_upon_is_refused() {
     assert!(reason.contains("9999"), "{reason}");
 }
 
+/// What a program of the first schema left behind, and what it still does beside a newer one.
+const BEFORE_THE_WATERMARK: &str = "
+    ALTER TABLE log DROP COLUMN indexed;
+    DELETE FROM _sqlx_migrations WHERE version = 2;
+    INSERT INTO log VALUES
+        (1, 'rekor-v1', 'log.example', '\\x01', 'active', 0, 3, decode(repeat('00', 32), 'hex'), 9, '\\x02'),
+        (2, 'ct', 'ct', '\\x01', 'active', 1, 3, decode(repeat('00', 32), 'hex'), 9, '\\x02')";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_from_before_the_watermark_are_to_be_indexed() {
+    let database = testing::server().await.database().await;
+    drop(PostgresStore::connect(database.url(), 2).await.unwrap());
+    let mut old = sqlx::PgConnection::connect(database.url()).await.unwrap();
+    sqlx::raw_sql(BEFORE_THE_WATERMARK)
+        .execute(&mut old)
+        .await
+        .unwrap();
+
+    let store = PostgresStore::connect(database.url(), 2).await.unwrap();
+    let (log, ct) = (LogId(1), LogId(2));
+    assert_eq!(store.indexed(log).await.unwrap(), 0);
+    assert_eq!(store.indexed(ct).await.unwrap(), 3);
+    suite::an_older_programs_entries_stay_above_the_watermark(&store, log).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_reached_is_named() {
     for (url, says) in [

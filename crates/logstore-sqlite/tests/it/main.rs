@@ -94,6 +94,39 @@ async fn after_close_a_copy_of_the_one_file_holds_everything() {
     );
 }
 
+/// What a program of the first schema left behind, and what it still does beside a newer one.
+const BEFORE_THE_WATERMARK: &str = "
+    ALTER TABLE log DROP COLUMN indexed;
+    DELETE FROM _sqlx_migrations WHERE version = 2;
+    INSERT INTO log VALUES
+        (1, 'rekor-v1', 'log.example', x'01', 'active', 0, 3, zeroblob(32), 9, x'02'),
+        (2, 'ct', 'ct', x'01', 'active', 1, 3, zeroblob(32), 9, x'02')";
+
+#[tokio::test]
+async fn entries_from_before_the_watermark_are_to_be_indexed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.db");
+    SqliteStore::open(&path)
+        .await
+        .unwrap()
+        .close()
+        .await
+        .unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut old = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::raw_sql(BEFORE_THE_WATERMARK)
+        .execute(&mut old)
+        .await
+        .unwrap();
+    sqlx::Connection::close(old).await.unwrap();
+
+    let store = SqliteStore::open(&path).await.unwrap();
+    let (log, ct) = (LogId(1), LogId(2));
+    assert_eq!(store.indexed(log).await.unwrap(), 0);
+    assert_eq!(store.indexed(ct).await.unwrap(), 3);
+    suite::an_older_programs_entries_stay_above_the_watermark(&store, log).await;
+}
+
 #[tokio::test]
 async fn a_commit_whose_caller_went_away_is_whole() {
     let directory = tempfile::tempdir().unwrap();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Subject, append, entry, hash, key, new_log, next_head};
-use crate::{Head, LogState, NewEntry, Position, SharedStore, StoreError, Update};
+use super::{Subject, append, entry, hash, key, new_log, next_head, search};
+use crate::{Head, LogState, NewEntry, SharedStore, StoreError, Update};
 use tlog::{Hash, TileId};
 
 pub(super) async fn an_empty_log_has_an_unsigned_head(store: &SharedStore) {
@@ -68,10 +68,7 @@ pub(super) async fn a_batch_is_visible_whole(store: &SharedStore) {
         assert_eq!((&stored.body, &stored.extra), (&new.body, &new.extra));
     }
     assert_eq!(store.tiles(log, &[tile.0]).await.unwrap(), [Some(tile.1)]);
-    assert_eq!(
-        store.search(&key(1_100_000), 9).await.unwrap(),
-        [Position { log, index: 2 }]
-    );
+    assert_eq!(search(store, log, key(1_100_000), 9).await, [2]);
 }
 
 pub(super) async fn a_dropped_batch_leaves_nothing_and_frees_the_lock(store: &SharedStore) {
@@ -263,7 +260,7 @@ pub(super) async fn a_refused_batch_changes_nothing(store: &SharedStore) {
             .unwrap(),
         [None]
     );
-    assert_eq!(store.search(&key(2_400_000), 9).await.unwrap(), []);
+    assert_eq!(search(store, log, key(2_400_000), 9).await, []);
     assert_eq!(
         store.index_of_leaf(log, &hash(b"leaf", 2)).await.unwrap(),
         None
@@ -301,10 +298,7 @@ pub(super) async fn what_was_committed_survives_reopening(subject: &dyn Subject)
     assert_eq!(store.head(log).await.unwrap(), head);
     assert_eq!(store.entries(log, 0, 9).await.unwrap().len(), 2);
     assert_eq!(store.tiles(log, &[tile.0]).await.unwrap(), [Some(tile.1)]);
-    assert_eq!(
-        store.search(&key(28_000_000), 9).await.unwrap(),
-        [Position { log, index: 1 }]
-    );
+    assert_eq!(search(&store, log, key(28_000_000), 9).await, [1]);
     let mut batch = store.begin(log).await.unwrap();
     assert_eq!(batch.known(&[hash(b"identity", 1)]).await.unwrap().len(), 1);
 }

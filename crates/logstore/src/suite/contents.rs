@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{append, entry, hash, key, new_log, next_head};
-use crate::{MAX_ENTRIES_READ, NewEntry, Position, SharedStore, StoreError, Update};
+use super::{append, entry, hash, key, new_log, next_head, search};
+use crate::{MAX_ENTRIES_READ, NewEntry, SharedStore, StoreError, Update};
 use tlog::{Hash, TileId};
 
 pub(super) async fn identities_are_unique_and_known(store: &SharedStore) {
@@ -142,36 +142,6 @@ pub(super) async fn tiles_grow_in_place(store: &SharedStore) {
     }
 }
 
-pub(super) async fn search_is_ordered_and_limited(store: &SharedStore) {
-    let (one, two) = (new_log(store, 20).await, new_log(store, 21).await);
-    let shared = key(2_000_000);
-    let keyed = |number: u64| NewEntry {
-        keys: vec![shared, key(3_000_000 + number), key(4_000_000 + number)],
-        ..entry(number)
-    };
-    append(store, two, (0..5).map(keyed).collect()).await;
-    append(store, one, (0..100).map(keyed).collect()).await;
-    append(store, one, (100..103).map(keyed).collect()).await;
-    let found = store.search(&shared, 1000).await.unwrap();
-    let expected: Vec<_> = (0..103)
-        .map(|index| Position { log: one, index })
-        .chain((0..5).map(|index| Position { log: two, index }))
-        .collect();
-    assert_eq!(found, expected);
-    assert_eq!(store.search(&shared, 7).await.unwrap(), expected[..7]);
-    assert_eq!(store.search(&shared, 0).await.unwrap(), []);
-    assert_eq!(store.search(&shared, u32::MAX).await.unwrap(), expected);
-    assert_eq!(store.search(&key(5), 10).await.unwrap(), []);
-    let [_, second] = [one, two].map(|log| Position { log, index: 3 });
-    assert!(
-        store
-            .search(&key(4_000_003), 10)
-            .await
-            .unwrap()
-            .contains(&second)
-    );
-}
-
 pub(super) async fn hostile_ranges_are_harmless(store: &SharedStore) {
     let log = new_log(store, 25).await;
     append(store, log, (0..5).map(entry).collect()).await;
@@ -191,6 +161,15 @@ pub(super) async fn hostile_ranges_are_harmless(store: &SharedStore) {
             "{start}..{end}"
         );
     }
+    let found = store.entries_at(log, &[u64::MAX, 4, i64::MAX as u64, 0, 4, 5]);
+    let indices: Vec<_> = found
+        .await
+        .unwrap()
+        .iter()
+        .map(|entry| entry.index)
+        .collect();
+    assert_eq!(indices, [4, 0, 4], "in the order asked for");
+    assert_eq!(store.entries_at(log, &[]).await.unwrap(), []);
     let far = [u64::MAX, i64::MAX as u64].map(|index| TileId { level: 255, index });
     assert_eq!(store.tiles(log, &far).await.unwrap(), [None, None]);
 }
@@ -211,8 +190,8 @@ pub(super) async fn a_large_batch_is_stored_whole(store: &SharedStore) {
     for (stored, new) in stored.iter().zip(&entries) {
         assert_eq!((stored.leaf_hash, &stored.body), (new.leaf_hash, &new.body));
     }
-    let last = store.search(&key(26_000_000 + 9999), 9).await.unwrap();
-    assert_eq!(last, [Position { log, index: 2499 }]);
+    let last = search(store, log, key(26_000_000 + 9999), 9).await;
+    assert_eq!(last, [2499]);
     // One entry of a few megabytes.
     let big = NewEntry {
         body: vec![7; 5 << 20],

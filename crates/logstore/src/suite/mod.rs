@@ -9,6 +9,7 @@
 mod batches;
 mod contents;
 mod copies;
+mod index;
 mod rotation;
 
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use std::sync::Arc;
 use tlog::{Hash, TileId};
 
 use crate::{
-    Head, LogId, LogKind, LogRecord, LogState, NewEntry, SearchKey, SharedStore, StoreError, Update,
+    Head, LogId, LogKind, LogRecord, LogState, NewEntry, Order, SearchKey, SharedStore, StoreError,
+    Update,
 };
 
 /// A store under test.
@@ -29,6 +31,8 @@ pub trait Subject: Send + Sync {
     /// Closes the store (all handles to it are gone) and opens it again.
     async fn reopen(&self) -> SharedStore;
 }
+
+pub use index::an_older_programs_entries_stay_above_the_watermark;
 
 /// Runs every check. `store` must be empty.
 pub async fn run(subject: &dyn Subject) {
@@ -48,7 +52,9 @@ pub async fn run(subject: &dyn Subject) {
     contents::identities_are_per_log(&store).await;
     contents::leaf_hashes_are_found(&store).await;
     contents::tiles_grow_in_place(&store).await;
-    contents::search_is_ordered_and_limited(&store).await;
+    index::search_is_ordered_and_limited(&store).await;
+    index::search_keeps_to_its_log_and_range(&store).await;
+    index::the_watermark_is_at_the_head_and_only_moves_up(&store).await;
     batches::a_frozen_log_takes_no_entries(&store).await;
     rotation::a_rotation_freezes_one_log_and_creates_another(&store).await;
     rotation::a_refused_rotation_changes_nothing(&store).await;
@@ -114,6 +120,14 @@ fn key(number: u64) -> SearchKey {
     let mut key = [0; 16];
     key[..8].copy_from_slice(&number.to_be_bytes());
     key
+}
+
+/// The first entries of a log with a key.
+async fn search(store: &SharedStore, log: LogId, key: SearchKey, limit: u32) -> Vec<u64> {
+    store
+        .search(log, &key, 0..u64::MAX, Order::Ascending, limit)
+        .await
+        .unwrap()
 }
 
 fn entry(number: u64) -> NewEntry {
@@ -200,7 +214,10 @@ async fn an_unknown_log_is_reported_by_every_method(store: &SharedStore) {
     ));
     let (next, first) = rotation::successor(405);
     assert!(missing(store.rotate(none, &next, first).await.unwrap_err()));
+    assert!(missing(store.indexed(none).await.unwrap_err()));
     // Reading what is not there is not an error.
+    assert_eq!(store.entries_at(none, &[0]).await.unwrap(), []);
+    assert_eq!(search(store, none, key(0), 9).await, []);
     assert_eq!(store.entries(none, 0, 10).await.unwrap(), []);
     assert_eq!(
         store.index_of_leaf(none, &hash(b"leaf", 0)).await.unwrap(),

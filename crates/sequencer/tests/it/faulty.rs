@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use logstore::{
-    Batch, Entry, EntryRecord, Head, IndexRow, Known, LogId, LogRecord, LogState, LogStore,
-    Position, Restoration, SearchKey, SharedStore, StoreError, Update,
+    Batch, Entry, EntryRecord, Head, IndexRow, Known, LogId, LogRecord, LogState, LogStore, Order,
+    Restoration, SearchKey, SharedStore, StoreError, Update,
 };
 use tlog::{Hash, TileId};
 use tokio::sync::Semaphore;
@@ -165,8 +165,32 @@ impl LogStore for Faulty {
         self.inner().tiles(log, ids).await
     }
 
-    async fn search(&self, key: &SearchKey, limit: u32) -> Result<Vec<Position>, StoreError> {
-        self.inner().search(key, limit).await
+    async fn entries_at(&self, log: LogId, indices: &[u64]) -> Result<Vec<Entry>, StoreError> {
+        self.inner().entries_at(log, indices).await
+    }
+
+    async fn search(
+        &self,
+        log: LogId,
+        key: &SearchKey,
+        range: std::ops::Range<u64>,
+        order: Order,
+        limit: u32,
+    ) -> Result<Vec<u64>, StoreError> {
+        self.inner().search(log, key, range, order, limit).await
+    }
+
+    async fn indexed(&self, log: LogId) -> Result<u64, StoreError> {
+        self.inner().indexed(log).await
+    }
+
+    async fn index(
+        &self,
+        log: LogId,
+        range: std::ops::Range<u64>,
+        keys: &[(u64, SearchKey)],
+    ) -> Result<bool, StoreError> {
+        self.inner().index(log, range, keys).await
     }
 
     async fn records(
