@@ -3,6 +3,7 @@
 mod copy;
 mod fsck;
 mod log;
+mod search;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,11 @@ pub enum Command {
     ///
     /// Nothing is started, no key or database opened and nobody asked.
     CheckConfig(CheckConfig),
+    /// Search a log by signer, issuer, digest, kind and time
+    ///
+    /// Options of several kinds narrow the search; those that may be repeated widen or narrow it as
+    /// --any says. The table is for people; --json prints one object a line and is complete.
+    Search(Box<search::Arguments>),
     /// Create, freeze, rotate and list logs.
     #[command(subcommand)]
     Log(LogCommand),
@@ -66,6 +72,8 @@ enum CommandError {
     Service(#[from] Error),
     #[error(transparent)]
     Serve(#[from] serve::ServeError),
+    #[error(transparent)]
+    Search(#[from] search::SearchError),
     #[error("signals: {0}")]
     Signals(std::io::Error),
     #[error("--key: {0}")]
@@ -95,6 +103,7 @@ impl CommandError {
             Self::NewKey(source) | Self::Service(Error::Key { source, .. }) => {
                 matches!(**source, File(_) | NotBuilt(_) | PassphraseMissing(_))
             }
+            Self::Search(error) => error.is_usage(),
             Self::NoDatabase(_)
             | Self::TrustEntry(_)
             | Self::File { .. }
@@ -144,6 +153,10 @@ pub async fn run(
         Command::Export(arguments) => copy::export(arguments, open).await.map(success),
         Command::VerifyExport(arguments) => copy::verify(arguments).await,
         Command::Import(arguments) => copy::import(arguments, open).await.map(success),
+        Command::Search(arguments) => search::run(*arguments)
+            .await
+            .map(success)
+            .map_err(Into::into),
     };
     match done {
         Ok(code) => code,

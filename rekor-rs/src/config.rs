@@ -8,6 +8,8 @@ use keys::{KeyUri, PassphraseSource};
 use logstore::LogKind;
 use serde::Deserialize;
 
+use crate::policy::PolicyConfig;
+
 /// What the service is to serve.
 ///
 /// `examples/rekor.yaml` describes every key. Relative paths are relative to the working directory.
@@ -37,6 +39,9 @@ pub struct Config {
     /// Kinds of entry that are not appended, by name; they are still found.
     #[serde(default)]
     pub disabled_kinds: BTreeSet<String>,
+    /// Who may write to the Rekor log; anybody if left out.
+    #[serde(default)]
+    pub write_policy: PolicyConfig,
     /// Used by `serve` only.
     #[serde(default)]
     pub server: ServerConfig,
@@ -96,7 +101,7 @@ pub struct Limits {
     /// Longest part of a package (JAR metadata, APK signature and control members) that is
     /// unpacked to be read, in bytes; packages with longer ones are refused.
     pub package_metadata: usize,
-    /// Most entries that one search may find.
+    /// Most names that one answer to `index/retrieve` holds; the listing goes on from there.
     pub search_results: u32,
 }
 
@@ -113,7 +118,7 @@ impl Default for Limits {
     }
 }
 
-/// Parts of the Rekor v1 API.
+/// Parts of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Endpoint {
@@ -134,6 +139,8 @@ pub enum Endpoint {
     GetLogEntryByUuid,
     /// `POST /api/v1/log/entries/retrieve`
     SearchLogQuery,
+    /// `GET /api/sigkeep/v1/entries`
+    ListEntries,
 }
 
 impl Endpoint {
@@ -149,6 +156,7 @@ impl Endpoint {
             Self::GetLogEntryByIndex => "Get Log Entry by Index",
             Self::GetLogEntryByUuid => "Get Log Entry by UUID",
             Self::SearchLogQuery => "Search Log Query",
+            Self::ListEntries => "List Entries",
         }
     }
 }
@@ -219,6 +227,7 @@ impl Config {
             limits: Limits::default(),
             disabled_endpoints: BTreeSet::new(),
             disabled_kinds: BTreeSet::new(),
+            write_policy: PolicyConfig::default(),
             server: ServerConfig::default(),
             source: None,
         }
@@ -297,6 +306,17 @@ impl Config {
                 &format!("there is no kind of entry {kind:?}"),
             );
         }
+        self.write_policy.check()?;
+        let certificates = self.write_policy.clients.as_ref();
+        let certificates = certificates.and_then(|clients| clients.certificates.as_ref());
+        let verified = self.server.tls.as_ref();
+        let verified = verified.and_then(|tls| tls.client_roots.as_ref());
+        if certificates.is_some() && verified.is_none() {
+            return value(
+                "write-policy.clients.certificates",
+                "needs server.tls.client-roots, which the clients' certificates are verified with",
+            );
+        }
         if self.limits.search_results == 0 {
             return value("limits.search-results", "must not be 0");
         }
@@ -323,6 +343,20 @@ mod tests {
         let config = Config::parse(include_str!("../examples/rekor.yaml")).unwrap();
         assert_eq!(config.logs.len(), 2);
         assert_eq!(config.limits.body, Limits::default().body);
+    }
+
+    #[test]
+    fn the_annotated_write_policy_loads_when_it_is_uncommented() {
+        let example = include_str!("../examples/rekor.yaml");
+        let (_, rest) = example.split_once("# write-policy:").unwrap();
+        let (policy, _) = rest.split_once("\n\n").unwrap();
+        let policy = policy.replace("\n# ", "\n").replace("\n#\n", "\n");
+        let tls = "server: {tls: {certificate: a, key: b, client-roots: c, client-auth: optional}}";
+        let config = Config::parse(&format!("{MINIMAL}write-policy:{policy}\n{tls}\n")).unwrap();
+        let policy = config.write_policy;
+        assert_eq!(policy.signers.unwrap().keys.len(), 2);
+        assert_eq!(policy.clients.unwrap().tokens.len(), 1);
+        assert_eq!(policy.quota.unwrap().burst, 100);
     }
 
     #[test]

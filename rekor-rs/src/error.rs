@@ -1,7 +1,7 @@
 //! Everything that can go wrong, and the one place that gives it an HTTP status and body.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode};
 use logstore::StoreError;
 use sequencer::AppendError;
@@ -9,6 +9,7 @@ use wire::rekor::{ApiError, EntryId, print_json};
 
 use crate::config::{ConfigError, Endpoint};
 use crate::entry::EntryError;
+use crate::policy::Refusal;
 use crate::search::{QueryError, SearchError};
 use crate::shard::ShardError;
 
@@ -98,6 +99,9 @@ pub(crate) enum RequestError {
     /// More items than one query may name.
     #[error("more than max allowed {0} entries in request")]
     TooManyItems(usize),
+    /// What is asked for is too long for one answer.
+    #[error("the entries asked for have more than {0} bytes together; ask for fewer at a time")]
+    LongAnswer(usize),
     /// No such entry. Answered with an empty body.
     #[error("no such entry")]
     NoSuchEntry,
@@ -133,6 +137,9 @@ pub(crate) enum RequestError {
     /// The configuration disables this part of the API.
     #[error("{} API not enabled in this Rekor instance", .0.title())]
     Disabled(Endpoint),
+    /// The write policy says no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The log or its key failed.
     #[error(transparent)]
     Shard(#[from] ShardError),
@@ -184,7 +191,7 @@ impl RequestError {
                     same(StatusCode::BAD_REQUEST)
                 }
             },
-            Self::TooManyItems(_) => same(StatusCode::UNPROCESSABLE_ENTITY),
+            Self::TooManyItems(_) | Self::LongAnswer(_) => same(StatusCode::UNPROCESSABLE_ENTITY),
             Self::BadRequest(_) | Self::NoSuchKey | Self::Truncated => {
                 same(StatusCode::BAD_REQUEST)
             }
@@ -196,7 +203,14 @@ impl RequestError {
             Self::Exists(_) => same(StatusCode::CONFLICT),
             Self::Overloaded => same(StatusCode::SERVICE_UNAVAILABLE),
             Self::Disabled(_) => same(StatusCode::NOT_IMPLEMENTED),
-            Self::Search(SearchError::TooMany(_)) => same(StatusCode::BAD_REQUEST),
+            Self::Search(SearchError::Cursor(_)) => same(StatusCode::BAD_REQUEST),
+            Self::Search(SearchError::Indexing { .. }) => same(StatusCode::SERVICE_UNAVAILABLE),
+            Self::Refused(refusal) => same(match refusal {
+                Refusal::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+                Refusal::Client(_) | Refusal::Signer(_) => StatusCode::FORBIDDEN,
+                Refusal::Quota { .. } => StatusCode::TOO_MANY_REQUESTS,
+                Refusal::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            }),
             Self::Shard(ShardError::Append(error)) => match error {
                 AppendError::Overloaded => fixed(
                     StatusCode::SERVICE_UNAVAILABLE,
@@ -254,6 +268,12 @@ impl IntoResponse for RequestError {
                 if let Ok(location) = HeaderValue::try_from(entry_location(*id)) {
                     headers.insert(LOCATION, location);
                 }
+            }
+            Self::Refused(Refusal::Unauthenticated(_)) => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::Refused(Refusal::Quota { seconds, .. }) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
             }
             _ => {}
         }

@@ -6,6 +6,7 @@
 //! shard      one tree of the log: append, prove, promise
 //! shards     all of them in their order, and following a rotation
 //! rotation   freezing one shard for the next
+//! policy     who may write: clients, signers, quotas
 //! format     what a shard's leaves and checkpoints look like
 //! search     finding entries by signer, subject and digest
 //! fsck       whether what is stored is what was signed
@@ -25,6 +26,7 @@ mod format;
 pub mod fsck;
 pub mod import;
 mod pem;
+mod policy;
 mod progress;
 mod promise;
 mod rotation;
@@ -35,5 +37,6 @@ mod shards;
 
 pub use config::{Config, ConfigError, Endpoint, Kind, Limits, LogConfig, ServerConfig};
 pub use error::Error;
+pub use policy::{ClientsConfig, PolicyConfig, QuotaConfig, SignersConfig, TokenConfig};
 pub use rotation::{Rotated, Rotation};
 pub use service::Service;

@@ -15,6 +15,8 @@ use crate::config::{Config, ConfigError, Kind, LogConfig};
 use crate::ct::{CtConfig, CtLog};
 use crate::error::Error;
 use crate::pem;
+use crate::policy;
+use crate::search::indexer;
 use crate::shard::Shard;
 use crate::shards::{Configured, Shards, check_key};
 
@@ -44,6 +46,8 @@ impl Service {
         clock: SharedClock,
     ) -> Result<Self, Error> {
         config.check()?;
+        // Before anything is created.
+        let rules = policy::open(&config.write_policy, &clock)?;
         create_directory(&config.guard_dir)?;
         let logs = logs(&config, &store, &clock).await?;
         let mut ct: Vec<Arc<CtLog>> = Vec::new();
@@ -68,9 +72,14 @@ impl Service {
             store.clone(),
             clock.clone(),
         );
-        let rekor = shards
-            .await?
-            .map(|shards| Arc::new(api::Rekor::new(shards, store.clone(), clock, &config)));
+        let rekor = match shards.await? {
+            Some(shards) => {
+                tokio::spawn(indexer::run(Arc::downgrade(&store)));
+                let rekor = api::Rekor::new(shards, store.clone(), clock, &config, rules);
+                Some(Arc::new(rekor))
+            }
+            None => None,
+        };
         Ok(Self { store, rekor, ct })
     }
 

@@ -30,7 +30,7 @@ enum Command {
     /// The certificate authority: serve, make it, check its configuration, explain a token, search what it issued
     #[command(subcommand)]
     Fulcio(fulcio_rs::cli::Command),
-    /// The transparency logs: serve, create, freeze, list, check and copy, check a configuration
+    /// The transparency logs: serve, search, create, freeze, list, check and copy, check a configuration
     #[command(subcommand)]
     Rekor(rekor_rs::cli::Command),
     /// The timestamp authority: serve, make its certificates, check its configuration

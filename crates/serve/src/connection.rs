@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::delivery::Hangup;
-use crate::tls::HANDSHAKE_TIME;
+use crate::tls::{ClientCertificate, HANDSHAKE_TIME};
 
 /// Longest head of a request, in bytes; beyond, 431.
 const MAX_HEAD: usize = 64 * 1024;
@@ -78,13 +78,16 @@ impl Acceptor {
             tracing::debug!(%peer, %error, "TCP_NODELAY");
         }
         let Some(tls) = &self.tls else {
-            return self.http(stream, peer).await;
+            return self.http(stream, peer, None).await;
         };
         let handshake = tokio::time::timeout(HANDSHAKE_TIME, tls.accept(stream));
         tokio::select! {
             () = self.stop.cancelled() => {}
             shaken = handshake => match shaken {
-                Ok(Ok(stream)) => self.http(stream, peer).await,
+                Ok(Ok(stream)) => {
+                    let certificate = ClientCertificate::of(&stream);
+                    self.http(stream, peer, certificate).await;
+                }
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake"),
                 Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
             },
@@ -95,12 +98,16 @@ impl Acceptor {
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         peer: SocketAddr,
+        certificate: Option<ClientCertificate>,
     ) {
         let hangup = Hangup::default();
         let service = service_fn(|request: http::Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
             request.extensions_mut().insert(hangup.clone());
+            if let Some(certificate) = &certificate {
+                request.extensions_mut().insert(certificate.clone());
+            }
             self.router.clone().call(request)
         });
         let mut connection =

@@ -37,4 +37,4 @@ pub use memory::keep_memory_private;
 pub use request::RequestId;
 pub use server::{Limits, ServeError, listen, serve};
 pub use signal::stop_on_signals;
-pub use tls::Tls;
+pub use tls::{ClientAuth, ClientCertificate, Tls};

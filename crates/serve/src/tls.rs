@@ -21,9 +21,42 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// PEM private key.
     pub key: PathBuf,
-    /// PEM roots that client certificates must chain to; when set, every client needs one.
+    /// PEM roots that client certificates must chain to.
     #[serde(default)]
     pub client_roots: Option<PathBuf>,
+    /// Whether every client needs a certificate, where `client-roots` is set.
+    #[serde(default)]
+    pub client_auth: ClientAuth,
+}
+
+/// Who needs a client certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientAuth {
+    /// Every client.
+    #[default]
+    Required,
+    /// Nobody: the service decides what those without may do.
+    Optional,
+}
+
+/// The certificate that a client proved to have; in the extensions of its requests.
+#[derive(Clone, Debug)]
+pub struct ClientCertificate(Arc<CertificateDer<'static>>);
+
+impl ClientCertificate {
+    /// That of a connection's client, if it sent one.
+    pub(crate) fn of<S>(stream: &tokio_rustls::server::TlsStream<S>) -> Option<Self> {
+        let (_, connection) = stream.get_ref();
+        let leaf = connection.peer_certificates()?.first()?;
+        Some(Self(Arc::new(leaf.clone().into_owned())))
+    }
+
+    /// Its DER.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Tls {
@@ -51,9 +84,14 @@ impl Tls {
                         .map_err(|error| format!("{}: {error}", path.display()))?;
                 }
                 let verifier =
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                        .build()
-                        .map_err(|error| format!("{}: {error}", path.display()))?;
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let verifier = match self.client_auth {
+                    ClientAuth::Required => verifier,
+                    ClientAuth::Optional => verifier.allow_unauthenticated(),
+                };
+                let verifier = verifier
+                    .build()
+                    .map_err(|error| format!("{}: {error}", path.display()))?;
                 builder.with_client_cert_verifier(verifier)
             }
         };

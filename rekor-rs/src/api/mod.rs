@@ -1,11 +1,13 @@
-//! The HTTP interface of Rekor v1: parse, call, print.
+//! The HTTP interface of Rekor v1, and of the listing beside it: parse, call, print.
 //!
 //! Every resource is one entry of [`Resource`]; [`serve`] is the one place where methods, content
 //! negotiation, disabled endpoints and common headers are decided.
 
 mod body;
 mod headers;
+mod listing;
 mod metrics;
+mod names;
 mod negotiation;
 mod parameters;
 mod v1;
@@ -23,13 +25,19 @@ use clock::SharedClock;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
 use logstore::SharedStore;
+use tokio::sync::Semaphore;
 
 use crate::config::{Config, Endpoint, Limits};
 use crate::error::RequestError;
+use crate::policy::{Policy, Signers};
+use crate::search::Tree;
 use crate::shards::{ShardList, Shards};
 
 use body::Bodies;
 use work::Work;
+
+/// Pages of the listing that are made at once; others wait. Each may read some megabytes.
+const PAGES_AT_ONCE: usize = 16;
 
 /// What requests are answered from.
 #[derive(Debug)]
@@ -41,25 +49,31 @@ pub(crate) struct Rekor {
     disabled: BTreeSet<Endpoint>,
     bodies: Bodies,
     work: Work,
+    policy: Policy,
+    /// Pages of the listing that are made at once.
+    pages: Semaphore,
 }
 
 impl Rekor {
-    /// An interface to these shards.
+    /// An interface to these shards, under these rules.
     pub(crate) fn new(
         shards: Arc<Shards>,
         store: SharedStore,
         clock: SharedClock,
         config: &Config,
+        (policy, signers): (Policy, Option<Arc<Signers>>),
     ) -> Self {
         metrics::describe();
         Self {
+            policy,
+            work: Work::new(config.disabled_kinds.clone(), signers),
             shards,
             store,
             clock,
             limits: config.limits,
             disabled: config.disabled_endpoints.clone(),
             bodies: Bodies::new(&config.limits),
-            work: Work::new(config.disabled_kinds.clone()),
+            pages: Semaphore::new(PAGES_AT_ONCE),
         }
     }
 
@@ -71,6 +85,19 @@ impl Rekor {
     /// The shards as of now, for answers that another replica's rotation would change.
     async fn newest(&self) -> Result<Arc<ShardList>, RequestError> {
         Ok(self.shards.newest().await?)
+    }
+
+    /// The shards as a search sees them now.
+    async fn trees(&self) -> Result<Vec<Tree>, RequestError> {
+        let mut trees = Vec::new();
+        for shard in self.newest().await?.iter() {
+            trees.push(Tree {
+                log: shard.id(),
+                offset: shard.offset(),
+                size: shard.head().await?.head.size,
+            });
+        }
+        Ok(trees)
     }
 
     /// Why entries cannot be taken since the last rotation, if they cannot.
@@ -89,6 +116,7 @@ enum Resource {
     Entry,
     Retrieve,
     Index,
+    Listing,
 }
 
 /// Routes of Rekor v1. Each path is served with and without a slash at its end.
@@ -101,6 +129,7 @@ pub(crate) fn router(rekor: Arc<Rekor>) -> Router {
         ("/api/v1/log/entries/{id}", Resource::Entry),
         ("/api/v1/log/entries/retrieve", Resource::Retrieve),
         ("/api/v1/index/retrieve", Resource::Index),
+        (listing::PATH, Resource::Listing),
     ];
     let mut router = Router::new()
         .route("/", any(home))
@@ -153,6 +182,7 @@ async fn dispatch(
         }
         (Resource::Retrieve, &Method::POST) => (Some(Endpoint::SearchLogQuery), "POST,GET"),
         (Resource::Index, &Method::POST) => (Some(Endpoint::SearchIndex), "POST"),
+        (Resource::Listing, &Method::GET) => (Some(Endpoint::ListEntries), "GET"),
         (Resource::Entries | Resource::Retrieve, _) => (None, "POST,GET"),
         (Resource::Index, _) => (None, "POST"),
         (_, _) => (None, "GET"),
@@ -171,6 +201,11 @@ async fn dispatch(
     if rekor.disabled.contains(&endpoint) {
         return Err(RequestError::Disabled(endpoint));
     }
+    let (headers, connection) = (request.headers(), request.extensions());
+    match endpoint {
+        Endpoint::CreateLogEntry => rekor.policy.admit_writer(headers, connection).await?,
+        _ => rekor.policy.admit_reader(headers, connection).await?,
+    }
     let uri = request.uri().clone();
     match endpoint {
         Endpoint::GetLogInfo => v1::log::info(rekor).await,
@@ -181,6 +216,7 @@ async fn dispatch(
         Endpoint::GetLogEntryByUuid => v1::entries::by_id(rekor, &uri).await,
         Endpoint::SearchLogQuery => v1::retrieve::retrieve(rekor, request).await,
         Endpoint::SearchIndex => v1::index::retrieve(rekor, request).await,
+        Endpoint::ListEntries => listing::list(rekor, &uri).await,
     }
 }
 

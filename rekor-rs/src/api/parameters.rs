@@ -25,6 +25,20 @@ impl Parameters {
             .filter(|value| !value.is_empty())
     }
 
+    /// All values of a parameter that are not empty.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let given = self.0.iter().filter(move |(given, _)| given == name);
+        given
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
+    }
+
+    /// A parameter whose name is not among `known`.
+    pub(super) fn other_than(&self, known: &[&str]) -> Option<&str> {
+        let mut names = self.0.iter().map(|(name, _)| name.as_str());
+        names.find(|name| !known.contains(name))
+    }
+
     /// A number of at least `minimum`.
     pub(super) fn number(&self, name: &str, minimum: i64) -> Result<Option<u64>, RequestError> {
         let Some(text) = self.get(name) else {

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::entry::{self, EntryError, Purpose, Submission, Verified};
 use crate::error::RequestError;
+use crate::policy::{self, Signers};
 
 /// The bounded pool.
 #[derive(Debug)]
@@ -22,14 +23,17 @@ pub(super) struct Work {
     jobs: Arc<Semaphore>,
     /// Kinds that are not appended. They can still be looked up.
     disabled: BTreeSet<String>,
+    /// Whose signatures are appended, if not anybody's.
+    signers: Option<Arc<Signers>>,
 }
 
 impl Work {
-    pub(super) fn new(disabled: BTreeSet<String>) -> Self {
+    pub(super) fn new(disabled: BTreeSet<String>, signers: Option<Arc<Signers>>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             jobs: Arc::new(Semaphore::new(cores)),
             disabled,
+            signers,
         }
     }
 
@@ -44,8 +48,10 @@ impl Work {
         if purpose == Purpose::Insert && self.disabled.contains(submission.kind()) {
             return Err(EntryError::KindNotEnabled(submission.kind().to_owned()).into());
         }
+        // What is looked up is in the log already, whoever signed it.
+        let signers = self.signers.as_ref().filter(|_| purpose == Purpose::Insert);
         if submission.is_cheap() {
-            return Ok(submission.verify(purpose, &limits)?);
+            return verify(submission, purpose, &limits, signers.map(Arc::as_ref));
         }
         let job = self
             .jobs
@@ -54,13 +60,33 @@ impl Work {
             .await
             .map_err(|_| RequestError::Overloaded)?;
         // The bytes are reference-counted; only the small outer object is parsed again.
-        let json = json.clone();
-        let verified = tokio::task::spawn_blocking(move || -> Result<Verified, EntryError> {
+        let (json, signers) = (json.clone(), signers.cloned());
+        let verified = tokio::task::spawn_blocking(move || -> Result<Verified, RequestError> {
             let _job = job;
-            Submission::parse(&json)?.verify(purpose, &limits)
+            verify(
+                Submission::parse(&json)?,
+                purpose,
+                &limits,
+                signers.as_deref(),
+            )
         });
-        Ok(verified
+        verified
             .await
-            .map_err(|_| RequestError::Internal("verification was cut off"))??)
+            .map_err(|_| RequestError::Internal("verification was cut off"))?
     }
+}
+
+fn verify(
+    submission: Submission<'_>,
+    purpose: Purpose,
+    limits: &entry::Limits,
+    signers: Option<&Signers>,
+) -> Result<Verified, RequestError> {
+    let verified = submission.verify(purpose, limits)?;
+    if let Some(signers) = signers {
+        signers
+            .check(&verified)
+            .inspect_err(|refusal| policy::note(refusal, "a signer"))?;
+    }
+    Ok(verified)
 }

@@ -26,61 +26,89 @@ pub enum ChainError {
     Malformed,
 }
 
+#[derive(Clone, Debug)]
 struct Link {
     der: Vec<u8>,
     certificate: Certificate,
 }
 
-/// Verifies that a path leads from the first certificate over any of those between, in any order,
-/// to the last, at the time when the first began to be valid.
-pub(super) fn verify(chain: &[Vec<u8>]) -> Result<(), ChainError> {
-    let links = chain
-        .iter()
-        .map(|der| {
-            let certificate = Certificate::from_der(der).map_err(|_| ChainError::Malformed)?;
-            Ok(Link {
-                der: der.clone(),
-                certificate,
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let (Some((leaf, issuers)), Some(anchor)) = (links.split_first(), links.last()) else {
-        return Err(ChainError::NoPath);
-    };
-    let at = leaf
-        .certificate
-        .tbs_certificate()
-        .validity()
-        .not_before
-        .to_unix_duration();
-    let mut search = Search {
-        issuers,
-        anchor,
-        at,
-        used: vec![false; issuers.len()],
-        budget: MAX_SIGNATURES,
-    };
-    match search.reaches_anchor(leaf, 0) {
-        true => Ok(()),
-        false => Err(ChainError::NoPath),
+/// Certificates that are trusted, whatever a submitter supplies.
+#[derive(Clone, Debug)]
+pub(crate) struct Anchors(Vec<Link>);
+
+impl Anchors {
+    /// Certificates, all of which can be read.
+    pub(crate) fn new(certificates: Vec<Vec<u8>>) -> Result<Self, ChainError> {
+        links(&certificates).map(Self)
+    }
+
+    /// Verifies that a path leads from the first certificate, over any of the others and of the
+    /// anchors, to one of the anchors, at the time when the first began to be valid.
+    pub(crate) fn verify(&self, chain: &[Vec<u8>]) -> Result<(), ChainError> {
+        let links = links(chain)?;
+        let (leaf, others) = links.split_first().ok_or(ChainError::NoPath)?;
+        let issuers: Vec<&Link> = others.iter().chain(&self.0).collect();
+        Search::new(leaf, issuers, self.0.iter().collect()).run(leaf)
     }
 }
 
+fn links(chain: &[Vec<u8>]) -> Result<Vec<Link>, ChainError> {
+    let link = |der: &Vec<u8>| {
+        let certificate = Certificate::from_der(der).map_err(|_| ChainError::Malformed)?;
+        Ok(Link {
+            der: der.clone(),
+            certificate,
+        })
+    };
+    chain.iter().map(link).collect()
+}
+
+/// Verifies that a path leads from the first certificate over any of those between, in any order,
+/// to the last, at the time when the first began to be valid.
+pub(super) fn verify(chain: &[Vec<u8>]) -> Result<(), ChainError> {
+    let links = links(chain)?;
+    let (Some((leaf, issuers)), Some(anchor)) = (links.split_first(), links.last()) else {
+        return Err(ChainError::NoPath);
+    };
+    Search::new(leaf, issuers.iter().collect(), vec![anchor]).run(leaf)
+}
+
 struct Search<'a> {
-    issuers: &'a [Link],
-    anchor: &'a Link,
+    issuers: Vec<&'a Link>,
+    anchors: Vec<&'a Link>,
     at: Duration,
     used: Vec<bool>,
     budget: usize,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(leaf: &Link, issuers: Vec<&'a Link>, anchors: Vec<&'a Link>) -> Self {
+        let validity = leaf.certificate.tbs_certificate().validity();
+        Self {
+            at: validity.not_before.to_unix_duration(),
+            used: vec![false; issuers.len()],
+            budget: MAX_SIGNATURES,
+            issuers,
+            anchors,
+        }
+    }
+
+    fn run(mut self, leaf: &Link) -> Result<(), ChainError> {
+        match self.reaches_anchor(leaf, 0) {
+            true => Ok(()),
+            false => Err(ChainError::NoPath),
+        }
+    }
+
     /// Depth first; `below` counts the certificates of authorities under `link`.
     fn reaches_anchor(&mut self, link: &Link, below: u8) -> bool {
-        if link.der == self.anchor.der {
+        if self.anchors.iter().any(|anchor| anchor.der == link.der) {
             return true;
         }
-        for (place, issuer) in self.issuers.iter().enumerate() {
+        for place in 0..self.issuers.len() {
+            let Some(issuer) = self.issuers.get(place).copied() else {
+                return false;
+            };
             if self.used.get(place).is_none_or(|used| *used) || !self.may_issue(issuer, link, below)
             {
                 continue;

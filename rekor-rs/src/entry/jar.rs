@@ -7,7 +7,7 @@ use pki::cms::SignedData;
 use wire::rekor::Digest;
 use wire::rekor::jar::{KIND, Proposed, body};
 
-use super::{EntryError, Limits, Purpose, Terms, Verified, from_spec, sha256_of};
+use super::{EntryError, Limits, Purpose, Terms, Verified, Verifier, from_spec, sha256_of};
 use crate::pem;
 use archive::Archive;
 
@@ -42,8 +42,12 @@ pub(super) fn verify(
         .ok_or_else(|| EntryError::invalid("no certificate in signature"))?;
     let block = pem::print("PKCS7", &signed.detached());
     let mut terms = Terms::default();
-    terms.add_signer(block.as_bytes(), &[]);
-    terms.add_signer(certificate.as_bytes(), &[]);
+    terms.add_key(block.as_bytes(), &[]);
+    match Verifier::parse(certificate.as_bytes()) {
+        Ok(verifier) => terms.add_verifier(&verifier),
+        // Of a sort that nothing else here verifies with.
+        Err(_) => terms.add_signer(certificate.as_bytes(), &[]),
+    }
     terms.add_digest("sha256", &hash);
     let hash = Digest {
         algorithm: "sha256",

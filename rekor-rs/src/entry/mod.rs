@@ -20,11 +20,17 @@ mod rekord;
 mod rfc3161;
 #[cfg(feature = "openpgp")]
 mod rpm;
+mod signer;
 mod ssh;
 mod statement;
+mod stored;
 mod tuf;
 mod verifier;
 
+pub(crate) use chain::Anchors;
+pub use signer::Signer;
+pub use stored::Stored;
+pub(crate) use verifier::subjects_of;
 pub use verifier::{Verifier, VerifierError};
 
 use std::time::SystemTime;
@@ -178,16 +184,20 @@ pub struct Verified {
     pub attestation: Vec<u8>,
     /// What the entry is to be found by, without repetition.
     pub keys: Vec<SearchKey>,
+    /// Whose signatures were verified.
+    pub signers: Vec<Signer>,
 }
 
 impl Verified {
-    fn new(kind: &'static str, body: Vec<u8>, attestation: Vec<u8>, terms: Terms) -> Self {
+    fn new(kind: &'static str, body: Vec<u8>, attestation: Vec<u8>, mut terms: Terms) -> Self {
+        terms.keys.extend(crate::search::kind_key(kind));
         let leaf_hash = tlog::leaf_hash(&body);
         Self {
             kind,
             body,
             leaf_hash,
             attestation,
+            signers: std::mem::take(&mut terms.signers),
             keys: terms.into_keys(),
         }
     }
@@ -467,14 +477,17 @@ fn is_semantic_version(text: &str) -> bool {
     build_ok && pre_ok && core.split('.').count() == 3 && core.split('.').all(number)
 }
 
-/// The terms that an entry is found by.
+/// The terms that an entry is found by, and the signers that some of them are of.
 #[derive(Debug, Default)]
-struct Terms(Vec<SearchKey>);
+struct Terms {
+    keys: Vec<SearchKey>,
+    signers: Vec<Signer>,
+}
 
 impl Terms {
     /// Adds a term.
     fn add(&mut self, term: &str) {
-        self.0.push(crate::search::key(term));
+        self.keys.push(crate::search::key(term));
     }
 
     /// Adds a digest as `algorithm:digits`.
@@ -482,24 +495,31 @@ impl Terms {
         self.add(&format!("{algorithm}:{value}"));
     }
 
-    /// Adds a signer: its key, in the bare form that key searches use and as a `sha256:` digest,
-    /// and its subjects.
+    /// Adds a signer: its key, its subjects, and the issuer of its certificate.
     fn add_verifier(&mut self, verifier: &Verifier) {
-        self.add_signer(verifier.canonical().as_bytes(), verifier.subjects());
+        self.signers.push(Signer::of(verifier));
+        self.add_key(verifier.canonical().as_bytes(), verifier.subjects());
+        let issuer = verifier.issuer().map(crate::search::issuer_key);
+        self.keys.extend(issuer);
     }
 
     /// The same for any form of key: what its format defines as canonical, and its owner's names.
     fn add_signer(&mut self, canonical: &[u8], subjects: &[String]) {
-        let digest = hex::encode(crypto::sha256(canonical));
-        self.add(&digest);
-        self.add_digest("sha256", &digest);
+        self.signers.push(Signer::bare(crypto::sha256(canonical)));
+        self.add_key(canonical, subjects);
+    }
+
+    /// Adds a key that is no signer's, or that is counted as one already.
+    fn add_key(&mut self, canonical: &[u8], subjects: &[String]) {
+        // A search for it as a `sha256:` digest looks for this form, too.
+        self.add(&hex::encode(crypto::sha256(canonical)));
         subjects.iter().for_each(|subject| self.add(subject));
     }
 
     fn into_keys(mut self) -> Vec<SearchKey> {
-        self.0.sort_unstable();
-        self.0.dedup();
-        self.0
+        self.keys.sort_unstable();
+        self.keys.dedup();
+        self.keys
     }
 }
 

@@ -38,7 +38,10 @@ pub(super) fn verify(
 
     let mut terms = Terms::default();
     let (format, signature, key, subjects) = signed.canonical();
-    terms.add_signer(key, subjects);
+    match &signed {
+        Signed::X509 { verifier, .. } => terms.add_verifier(verifier),
+        _ => terms.add_signer(key, subjects),
+    }
     terms.add_digest("sha256", &hash);
     let hash = Digest {
         algorithm: "sha256",

@@ -32,8 +32,8 @@ pub(super) fn verify(
         root.signed().canonical().map_err(invalid)?,
     );
     let mut terms = Terms::default();
-    terms.add_signer(&root_text, &[]);
-    terms.add_signer(&metadata_text, &[]);
+    terms.add_key(&root_text, &[]);
+    terms.add_key(&metadata_text, &[]);
     terms.add(metadata.role());
     terms.add(&metadata.version().to_string());
     let body = body(&metadata_text, &root_text, root.spec_version());

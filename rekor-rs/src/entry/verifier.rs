@@ -22,12 +22,19 @@ const MAX_SUBJECTS: usize = 1024;
 /// Names without an assigned form that a Sigstore authority certifies (a Fulcio `OtherName`).
 const FULCIO_OTHER_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.7");
 
+/// The OIDC issuer that an identity in a certificate comes from (Fulcio's extensions).
+const ISSUER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.8");
+
+/// The same as it was first written: the bare text, no DER.
+const ISSUER_V1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.1");
+
 /// A public key with, if it came in a certificate, what the certificate says of its owner.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     key: PublicKey,
     canonical: String,
     subjects: Vec<String>,
+    issuer: Option<String>,
     chain: Vec<Vec<u8>>,
 }
 
@@ -90,6 +97,7 @@ impl Verifier {
             key,
             canonical,
             subjects: Vec::new(),
+            issuer: None,
             chain: Vec::new(),
         })
     }
@@ -108,6 +116,7 @@ impl Verifier {
                 .map(|der| pem::print("CERTIFICATE", der))
                 .collect(),
             subjects: subjects(&certificate),
+            issuer: issuer(&certificate),
             chain,
         })
     }
@@ -128,6 +137,18 @@ impl Verifier {
     #[must_use]
     pub fn subjects(&self) -> &[String] {
         &self.subjects
+    }
+
+    /// The OIDC issuer that the leaf certificate names.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// The certificates, DER, leaf first; none if there is a bare key.
+    #[must_use]
+    pub fn chain(&self) -> &[Vec<u8>] {
+        &self.chain
     }
 
     /// Verifies, where there are several certificates, that they lead from the first to the last
@@ -155,6 +176,28 @@ fn subjects(certificate: &Certificate) -> Vec<String> {
         .filter(|subject| !subject.is_empty())
         .take(MAX_SUBJECTS)
         .collect()
+}
+
+/// Subject alternative names of a certificate; none if it cannot be read.
+pub(crate) fn subjects_of(der: &[u8]) -> Vec<String> {
+    Certificate::from_der(der).map_or_else(|_| Vec::new(), |certificate| subjects(&certificate))
+}
+
+/// The OIDC issuer of a Sigstore certificate. A malformed extension has none.
+fn issuer(certificate: &Certificate) -> Option<String> {
+    let extensions = certificate.tbs_certificate().extensions()?;
+    let value = |oid: ObjectIdentifier| {
+        let found = extensions
+            .iter()
+            .find(|extension| extension.extn_id == oid)?;
+        Some(found.extn_value.as_bytes())
+    };
+    let text = match (value(ISSUER), value(ISSUER_V1)) {
+        (Some(der), _) => Utf8StringRef::from_der(der).ok()?.as_str(),
+        (None, Some(bare)) => std::str::from_utf8(bare).ok()?,
+        (None, None) => return None,
+    };
+    Some(text.to_owned()).filter(|text| !text.is_empty())
 }
 
 fn subject(name: &GeneralName) -> Option<String> {

@@ -1,16 +1,18 @@
-//! Checks and translates a search request.
+//! Checks and translates Rekor's search request.
 
 use logstore::SearchKey;
 use wire::rekor::{Operator, PublicKeyFormat, SearchIndex};
 
-/// Longest subject, in bytes.
+use super::Term;
+
+/// Longest subject, in characters.
 const MAX_SUBJECT: usize = 512;
 
 /// A search: terms and how they combine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    /// Keys of the terms.
-    pub keys: Vec<SearchKey>,
+    /// What is asked for. No terms match nothing.
+    pub terms: Vec<Term>,
     /// Whether an entry has to carry all or any of them.
     pub operator: Operator,
 }
@@ -51,8 +53,7 @@ pub enum QueryError {
 impl Query {
     /// Translates a request, whose members are checked in alphabetical order.
     pub fn parse(request: &SearchIndex<'_>) -> Result<Self, QueryError> {
-        let mut keys = Vec::new();
-        let mut add = |term: &str| keys.push(super::key(term));
+        let mut terms = Vec::new();
         let given = |text: &Option<wire::rekor::Text<'_>>| {
             text.as_deref()
                 .filter(|text| !text.is_empty())
@@ -62,10 +63,10 @@ impl Query {
             if !is_email(&email) {
                 return Err(QueryError::Email(email));
             }
-            add(&email);
+            terms.push(Term::identity(&email));
         }
         if let Some(hash) = given(&request.hash) {
-            add(&digest_term(&hash).ok_or(QueryError::Hash)?);
+            terms.push(Term::hash(&hash).ok_or(QueryError::Hash)?);
         }
         let operator = match given(&request.operator) {
             Some(name) => Operator::from_name(&name).ok_or(QueryError::Operator)?,
@@ -83,33 +84,26 @@ impl Query {
             if subject.chars().count() > MAX_SUBJECT {
                 return Err(QueryError::Subject);
             }
-            add(&subject);
+            terms.push(Term::identity(&subject));
         }
         if let Some((format, content)) = key {
             let canonical = crate::entry::canonical_key(format, &content)
                 .ok_or(QueryError::FormatUnsupported)?
                 .map_err(|_| QueryError::PublicKey)?;
-            add(&hex::encode(crypto::sha256(&canonical)));
+            terms.push(Term::signer(&crypto::sha256(&canonical)));
         }
-        Ok(Self { keys, operator })
+        Ok(Self { terms, operator })
     }
-}
 
-/// `algorithm:digits`, from digits with or without an algorithm's name before them.
-fn digest_term(text: &str) -> Option<String> {
-    let (named, digits) = match text.split_once(':') {
-        Some((name, digits)) => (Some(name), digits),
-        None => (None, text),
-    };
-    let algorithm = match digits.len() {
-        40 => "sha1",
-        64 => "sha256",
-        128 => "sha512",
-        _ => return None,
-    };
-    let fits = named.is_none_or(|name| name == algorithm)
-        && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    fits.then(|| format!("{algorithm}:{digits}"))
+    /// Of each clause an entry must carry one key.
+    #[must_use]
+    pub fn clauses(&self) -> Vec<Vec<SearchKey>> {
+        let keys = self.terms.iter().map(|term| term.keys.clone());
+        match self.operator {
+            Operator::And => keys.collect(),
+            Operator::Or => vec![keys.flatten().collect()],
+        }
+    }
 }
 
 /// Whether a text has the form `local@domain`.
@@ -135,28 +129,21 @@ mod tests {
     }
 
     #[test]
-    fn digests_get_their_algorithm() {
-        let digits = "Ab".repeat(32);
-        let bare = parse(&format!(r#"{{"hash":"{digits}"}}"#)).unwrap();
-        let named = parse(&format!(r#"{{"hash":"sha256:{digits}"}}"#)).unwrap();
-        assert_eq!(bare, named);
-        assert_eq!(bare.keys, [crate::search::key(&format!("sha256:{digits}"))]);
+    fn all_terms_or_any_of_them() {
+        let json = r#"{"email":"a@b.example","subject":"c","operator":"OP"}"#;
+        let (a, c) = (crate::search::key("a@b.example"), crate::search::key("c"));
+        let and = parse(&json.replace("OP", "and")).unwrap();
+        assert_eq!(and.clauses(), [[a], [c]]);
+        let or = parse(&json.replace("OP", "or")).unwrap();
+        assert_eq!(or.clauses(), [[a, c]]);
     }
 
     #[test]
     fn other_digests_are_refused() {
-        for hash in [
-            "ab".repeat(48),
-            format!("SHA256:{}", "ab".repeat(32)),
-            format!("sha1:{}", "ab".repeat(32)),
-            "zz".repeat(32),
-        ] {
-            assert_eq!(
-                parse(&format!(r#"{{"hash":"{hash}"}}"#)),
-                Err(QueryError::Hash),
-                "{hash}"
-            );
-        }
+        assert_eq!(
+            parse(&format!(r#"{{"hash":"{}"}}"#, "ab".repeat(48))),
+            Err(QueryError::Hash)
+        );
     }
 
     #[test]

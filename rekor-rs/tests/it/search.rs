@@ -111,9 +111,6 @@ on_every_store! {
         ids.sort();
         found.sort();
         assert_eq!(found, ids);
-        stack.restart("limits: {search-results: 299}").await;
-        let query = json!({"publicKey": {"format": "x509", "content": b64(&key.pem)}});
-        refusal(stack.post("/api/v1/index/retrieve", &query).await, 400).await;
     }
 
     async fn queries_that_make_no_sense_are_refused(stack) {

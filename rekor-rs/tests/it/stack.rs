@@ -1,6 +1,7 @@
 //! A service on a free port of 127.0.0.1, a client of it, and the checks that every entry must
 //! pass.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -96,6 +97,20 @@ impl Stack {
         stack
     }
 
+    /// Runs SQL on the database, beside the store.
+    pub(crate) async fn sql(&self, sql: &'static str) {
+        use sqlx::Connection as _;
+        if self.database.starts_with("sqlite:") {
+            let mut connection = sqlx::SqliteConnection::connect(&self.database)
+                .await
+                .unwrap();
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        } else {
+            let mut connection = sqlx::PgConnection::connect(&self.database).await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        }
+    }
+
     /// Writes a new key file.
     pub(crate) fn new_key(&self, name: &str) {
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
@@ -132,17 +147,26 @@ impl Stack {
         replica
     }
 
-    /// Serves a configuration instead of the one before.
-    pub(crate) async fn restart_with(&mut self, config: Config) {
+    /// Stops serving.
+    pub(crate) async fn stop(&mut self) {
         self.server.abort();
         let _ = (&mut self.server).await;
+    }
+
+    /// Serves a configuration instead of the one before.
+    pub(crate) async fn restart_with(&mut self, config: Config) {
+        self.stop().await;
         let service = Service::open(config, self.store.clone(), clock::SystemClock::shared())
             .await
             .unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.base = format!("http://{}", listener.local_addr().unwrap());
-        self.server =
-            tokio::spawn(async move { axum::serve(listener, service.router()).await.unwrap() });
+        self.server = tokio::spawn(async move {
+            let service = service
+                .router()
+                .into_make_service_with_connect_info::<SocketAddr>();
+            axum::serve(listener, service).await.unwrap();
+        });
     }
 
     pub(crate) async fn request(&self, method: Method, path: &str) -> Response {

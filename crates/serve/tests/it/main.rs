@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
-use serve::{Limits, ServeError, Tls};
+use serve::{ClientAuth, Limits, ServeError, Tls};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 

@@ -22,6 +22,7 @@ fn issue(directory: &Path) -> (Tls, reqwest::Certificate, String) {
         certificate: directory.join("server.pem"),
         key: directory.join("server.key"),
         client_roots: Some(directory.join("roots.pem")),
+        client_auth: ClientAuth::Required,
     };
     std::fs::write(&tls.certificate, server.pem()).unwrap();
     std::fs::write(&tls.key, server_key.serialize_pem()).unwrap();
@@ -76,6 +77,7 @@ async fn a_missing_certificate_is_named_in_the_error() {
         certificate: "no/such.pem".into(),
         key: "no/such.key".into(),
         client_roots: None,
+        client_auth: ClientAuth::Required,
     };
     let server = Server::start_with(router(), Limits::default(), Some(tls)).await;
     let error = server.task.await.unwrap().unwrap_err().to_string();

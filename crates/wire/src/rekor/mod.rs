@@ -21,6 +21,7 @@ pub mod hashedrekord;
 pub mod helm;
 pub mod intoto;
 pub mod jar;
+pub mod listing;
 mod package;
 pub mod rekord;
 mod requests;

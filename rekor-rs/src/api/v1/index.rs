@@ -2,14 +2,13 @@
 
 use axum::extract::Request;
 use axum::response::Response;
-use http::StatusCode;
-use wire::rekor::{SearchIndex, print_json};
+use wire::rekor::SearchIndex;
 
-use super::super::{Rekor, json};
+use super::super::{Rekor, names};
 use super::read_body;
 use crate::entry;
 use crate::error::RequestError;
-use crate::search::{self, Query};
+use crate::search::Query;
 
 /// `POST /api/v1/index/retrieve`
 pub(in super::super) async fn retrieve(
@@ -23,15 +22,7 @@ pub(in super::super) async fn retrieve(
         ))
     })?;
     let query = Query::parse(&request.unwrap_or_default())?;
-    let shards = rekor.newest().await?;
-    let trees: Vec<_> = shards.iter().map(|shard| shard.id()).collect();
-    let found = search::run(
-        rekor.store.as_ref(),
-        &trees,
-        &query,
-        rekor.limits.search_results,
-    )
-    .await?;
-    let ids: Vec<String> = found.iter().map(ToString::to_string).collect();
-    Ok(json(StatusCode::OK, print_json(&ids)))
+    let trees = rekor.trees().await?;
+    let limit = usize::try_from(rekor.limits.search_results).unwrap_or(usize::MAX);
+    names::answer(&rekor.store, &trees, query, limit).await
 }

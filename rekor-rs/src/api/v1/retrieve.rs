@@ -28,13 +28,13 @@ pub(in super::super) async fn retrieve(
 
     // Everything that can be refused is refused before anything is read.
     let mut leaves = Vec::new();
-    let mut found: Vec<Proven> = Vec::new();
+    let mut found = Answer::default();
     for entry in &query.entries {
         leaves.push(leaf_hash(rekor, &held.bytes, entry).await?);
     }
     for name in &query.names {
         if let EntryRef::Id(_) = name {
-            found.extend(first_named(rekor, *name).await?);
+            found.add(first_named(rekor, *name).await?)?;
         }
     }
     let uuids = query.names.iter().filter_map(|name| match name {
@@ -46,14 +46,48 @@ pub(in super::super) async fn retrieve(
         let shards = rekor.newest().await?;
         for leaf in leaves {
             for shard in shards.iter() {
-                found.extend(shard.entry_by_leaf(&leaf).await?);
+                found.add(shard.entry_by_leaf(&leaf).await?)?;
             }
         }
     }
     for index in query.indexes {
-        found.extend(at_index(rekor, index).await?);
+        found.add(at_index(rekor, index).await?)?;
     }
-    Ok(json(StatusCode::OK, print(&found)))
+    Ok(json(StatusCode::OK, found.finish()))
+}
+
+/// Longest answer, in bytes. Ten usual entries have some 50 KiB; one alone fits, whatever it is.
+const MAX_ANSWER: usize = 4 << 20;
+
+/// The answer as it grows. What is in the log must not be left out of it, so one that grows too long
+/// is refused: the same short query could otherwise be answered with ten of the longest entries.
+#[derive(Default)]
+struct Answer {
+    json: Vec<u8>,
+    entries: usize,
+}
+
+impl Answer {
+    fn add(&mut self, entry: Option<Proven>) -> Result<(), RequestError> {
+        let Some(entry) = entry else {
+            return Ok(());
+        };
+        self.json.push(if self.entries == 0 { b'[' } else { b',' });
+        entry.print(&mut self.json);
+        self.entries += 1;
+        if self.entries > 1 && self.json.len() > MAX_ANSWER {
+            return Err(RequestError::LongAnswer(MAX_ANSWER));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        if self.entries == 0 {
+            self.json.push(b'[');
+        }
+        self.json.push(b']');
+        self.json
+    }
 }
 
 /// A query within its bounds.
@@ -160,17 +194,4 @@ fn unparsable(error: &EntryError) -> RequestError {
     RequestError::BadRequest(format!(
         "parsing entry body from \"\" failed, because {error}"
     ))
-}
-
-fn print(found: &[Proven]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(16 + 4096 * found.len());
-    out.push(b'[');
-    for (place, proven) in found.iter().enumerate() {
-        if place > 0 {
-            out.push(b',');
-        }
-        proven.print(&mut out);
-    }
-    out.push(b']');
-    out
 }
