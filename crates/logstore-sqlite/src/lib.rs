@@ -322,7 +322,7 @@ impl LogStore for SqliteStore {
         keys: &[(u64, SearchKey)],
     ) -> Result<bool, StoreError> {
         let (writer, keys) = (Arc::clone(&self.writer), keys.to_vec());
-        let file_lock = Arc::clone(&self.file_lock);
+        let file_lock = self.file_lock.clone();
         // A task of its own, as a batch's: half a transaction must not stay on the connection.
         let task = tokio::spawn(async move {
             let mut writer = writer.lock().await;
