@@ -47,32 +47,31 @@ async fn deep_json_is_refused() {
             );
         }
     }
-    // In a token: its payload, and its header.
-    let header = json!({"alg": "RS256", "kid": "a"}).to_string();
+    // In a token's payload, which is kept.
     let claims = stack.provider.claims().to_string();
     let claims = claims.trim_end_matches('}');
-    for (header, payload) in [
-        (
-            header.clone(),
-            format!(r#"{claims},"x":{}}}"#, deep(10_000)),
-        ),
-        (
-            format!(r#"{{"alg":"RS256","x":{}}}"#, deep(10_000)),
-            format!("{claims}}}"),
-        ),
-    ] {
+    let signed_token = |header: String, payload: String| {
         let signed = format!(
             "{}.{}",
             URL_SAFE_NO_PAD.encode(header),
             URL_SAFE_NO_PAD.encode(payload)
         );
         let signature = URL_SAFE_NO_PAD.encode(shared_rsa().sign(signed.as_bytes()));
-        stack
-            .ask_email(&format!("{signed}.{signature}"))
-            .await
-            .is_refused(TOKEN);
-    }
+        format!("{signed}.{signature}")
+    };
+    let header = json!({"alg": "RS256", "kid": "a"}).to_string();
+    let payload = format!(r#"{claims},"x":{}}}"#, deep(10_000));
+    stack
+        .ask_email(&signed_token(header, payload))
+        .await
+        .is_refused(TOKEN);
     goes_on(&stack).await;
+    // In its header, a member that nobody looks at is skipped, at no cost in stack.
+    let header = format!(r#"{{"alg":"RS256","x":{}}}"#, deep(10_000));
+    stack
+        .ask_email(&signed_token(header, format!("{claims}}}")))
+        .await
+        .chain();
 }
 
 #[tokio::test]

@@ -59,7 +59,8 @@ async fn every_certificate_is_found_by_identity_serial_and_time() {
     let (code, text) = run(&["inventory", path.to_str().unwrap()], "");
     assert_eq!((code, text.lines().count()), (Some(0), 2));
     assert!(
-        text.contains("  b@corp.example  issuer http") && text.contains(&serial),
+        text.contains("  b@corp.example  issuer http")
+            && text.contains(all[0]["serial"].as_str().unwrap()),
         "{text}"
     );
     let (code, _) = run(&["inventory", "/nonexistent"], "");
