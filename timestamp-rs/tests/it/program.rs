@@ -101,7 +101,7 @@ async fn a_configuration_is_checked_without_its_key() {
     };
     let chain = files.certificate_chain.display();
     let good = format!(
-        "certificate-chain: {chain}\nkey: pkcs11:token=elsewhere\nclock: {{ntp-servers: [ntp.corp.example]}}\n"
+        "certificate-chain: {chain}\nkey: file:elsewhere.pem\nclock: {{ntp-servers: [ntp.corp.example]}}\n"
     );
     let (code, said) = check(good.clone()).await;
     assert_eq!(code, Some(0), "{said}");
