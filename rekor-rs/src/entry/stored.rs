@@ -49,6 +49,16 @@ impl Stored {
         Some(stored)
     }
 
+    /// Keys of the digests, the signers and their names.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = logstore::SearchKey> {
+        let hashes = self.hashes.iter().map(String::as_str);
+        let signers = self.signers.iter().flat_map(|signer| {
+            let names = signer.identities.iter().map(String::as_str);
+            std::iter::once(signer.key.as_str()).chain(names)
+        });
+        hashes.chain(signers).map(search::key)
+    }
+
     /// Keys that entries from before their time do not have.
     #[must_use]
     pub fn late_keys(&self) -> Vec<logstore::SearchKey> {
