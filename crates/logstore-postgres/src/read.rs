@@ -84,7 +84,7 @@ pub(crate) async fn entries_at(
     let rows = sqlx::query(
         "SELECT found.* FROM unnest($2::bigint[]) WITH ORDINALITY AS asked (idx, place)
          CROSS JOIN LATERAL (
-             SELECT idx, identity, leaf_hash, timestamp_ms, body, extra FROM entry
+             SELECT idx, identity, leaf_hash, timestamp_ms, body, extra, promise FROM entry
              WHERE log = $1 AND entry.idx = asked.idx LIMIT 1) AS found
          ORDER BY asked.place",
     )

@@ -64,7 +64,7 @@ pub(crate) async fn entries_at(
     let mut connection = readers.acquire().await.map_err(error::unavailable)?;
     for index in indices.iter().take(most) {
         let row = sqlx::query(
-            "SELECT idx, identity, leaf_hash, timestamp_ms, body, extra
+            "SELECT idx, identity, leaf_hash, timestamp_ms, body, extra, promise
              FROM entry WHERE log = ? AND idx = ?",
         )
         .bind(log.0)
