@@ -187,7 +187,10 @@ impl Shards {
 
     /// The shards of some moment after the call. Any number of readers share a look.
     pub(crate) async fn newest(&self) -> Result<Arc<ShardList>, StoreError> {
-        let look = async { self.follow(&mut self.look.lock().await).await };
+        let look = async {
+            let mut look = self.look.lock().await;
+            self.follow(&mut look).await
+        };
         self.looks.ask(look).await?;
         Ok(self.list())
     }
