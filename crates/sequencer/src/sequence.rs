@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::log::Shared;
 use crate::recent::Recent;
 use crate::state::{self, State, SyncError};
-use crate::view::{Tile, View};
+use crate::view::{View, hashed};
 use crate::{AppendError, Format, SignedHead, TreeHead};
 
 /// Bytes of entries after which a batch is closed: what one statement carries stays small.
@@ -326,7 +326,7 @@ impl<F: Format> Sequencer<F> {
             .record(started.elapsed());
         let view_tiles: HashMap<_, _> = filled
             .iter()
-            .map(|(id, tile)| (*id, Tile::from(tile.as_slice())))
+            .map(|(id, tile)| (*id, hashed(tile)))
             .collect();
         tiles.extend(filled);
         let update = Arc::new(Update {

@@ -1,18 +1,19 @@
 //! One committed state of a tree, and proofs from it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use logstore::{Batch, LogId, SharedStore, StoreError};
-use tlog::{Edge, Hash, Memo, Plan, TILE_WIDTH, TileId};
+use tlog::{Edge, Hash, Memo, Plan, TILE_WIDTH, TileId, TileTree};
 
 use crate::{SignedHead, TreeHead};
 
-/// A tile in memory, shared.
-pub(crate) type Tile = Arc<[Hash]>;
+/// A tile in memory, hashed and shared.
+pub(crate) type Tile = Arc<TileTree>;
 
-/// Full tiles kept in memory: 2048 of 8 KiB are 16 MiB, which covers half a million leaves.
-const CACHED_TILES: u64 = 2048;
+/// Full tiles kept in memory: 4096 of 16 KiB are 64 MiB, which covers a million leaves. Only who
+/// reads that much of a log fills it.
+const CACHED_TILES: u64 = 4096;
 
 /// One committed state: its signed head, its edge, and the tiles that its batch filled. Proofs for
 /// the entries of that batch need nothing else.
@@ -21,6 +22,8 @@ pub(crate) struct View {
     pub(crate) signed: Arc<SignedHead>,
     pub(crate) edge: Edge,
     pub(crate) filled: HashMap<TileId, Tile>,
+    /// The edge, hashed when it is first read.
+    edge_tiles: OnceLock<HashMap<TileId, Tile>>,
     /// What the proofs of the batch share. Never used for other entries: it would grow with them.
     memo: Mutex<Memo>,
 }
@@ -32,6 +35,7 @@ impl View {
             signed: Arc::new(signed),
             edge,
             filled: HashMap::new(),
+            edge_tiles: OnceLock::new(),
             memo: Mutex::default(),
         }
     }
@@ -50,6 +54,7 @@ impl View {
             signed: Arc::new(signed),
             edge,
             filled,
+            edge_tiles: OnceLock::new(),
             memo: Mutex::new(memo),
         }
     }
@@ -61,9 +66,18 @@ impl View {
         plan.evaluate_with(&mut memo, |id| {
             self.edge
                 .tile(id)
-                .or_else(|| self.filled.get(&id).map(AsRef::as_ref))
+                .or_else(|| self.filled.get(&id).map(|tile| tile.entries()))
         })
         .ok()
+    }
+
+    /// A tile of the edge, or one that the batch filled.
+    fn tile(&self, id: TileId) -> Option<&Tile> {
+        let edge = self.edge_tiles.get_or_init(|| {
+            let tiles = self.edge.tiles();
+            tiles.map(|(id, tile)| (id, hashed(tile))).collect()
+        });
+        edge.get(&id).or_else(|| self.filled.get(&id))
     }
 
     pub(crate) fn head(&self) -> &TreeHead {
@@ -106,19 +120,17 @@ impl Tiles {
         let mut missing = Vec::new();
         for id in ids {
             // The edge of an older view may be too short for a larger tree.
-            let edge = if view.head().size >= size {
-                view.edge.tile(*id)
-            } else {
-                None
+            let known = (view.head().size >= size)
+                .then(|| view.tile(*id))
+                .flatten()
+                .cloned();
+            let known = match known {
+                Some(tile) => Some(tile),
+                None => self.full.get(id).await,
             };
-            if let Some(edge) = edge {
-                tiles.insert(*id, Arc::from(edge));
-            } else if let Some(tile) = view.filled.get(id) {
-                tiles.insert(*id, Arc::clone(tile));
-            } else if let Some(tile) = self.full.get(id).await {
-                tiles.insert(*id, tile);
-            } else {
-                missing.push(*id);
+            match known {
+                Some(tile) => _ = tiles.insert(*id, tile),
+                None => missing.push(*id),
             }
         }
         if missing.is_empty() {
@@ -126,10 +138,10 @@ impl Tiles {
         }
         let found = self.store.tiles(self.log, &missing).await?;
         for (id, tile) in missing.into_iter().zip(found) {
-            let Some(tile) = tile.map(Tile::from) else {
+            let Some(tile) = tile.as_deref().map(hashed) else {
                 continue;
             };
-            if tile.len() == TILE_WIDTH {
+            if tile.entries().len() == TILE_WIDTH {
                 self.full.insert(id, Arc::clone(&tile)).await;
             }
             tiles.insert(id, tile);
@@ -145,7 +157,8 @@ impl Tiles {
         plan: &Plan,
     ) -> Result<Vec<Hash>, StoreError> {
         let tiles = self.fetch(view, size, plan.tiles()).await?;
-        evaluate(plan, &tiles)
+        plan.evaluate_trees(|id| tiles.get(&id).map(AsRef::as_ref))
+            .map_err(|error| StoreError::Corrupt(error.to_string()))
     }
 
     /// The hash of leaf `index`, which must be below the view's size.
@@ -158,7 +171,7 @@ impl Tiles {
         let tiles = self.fetch(view, view.head().size, &[id]).await?;
         usize::try_from(index % width)
             .ok()
-            .and_then(|at| tiles.get(&id)?.get(at).copied())
+            .and_then(|at| tiles.get(&id)?.entries().get(at).copied())
             .ok_or_else(|| StoreError::Corrupt(format!("tile {id:?} lacks leaf {index}")))
     }
 }
@@ -189,17 +202,19 @@ pub(crate) async fn extends(
         return Ok(false);
     };
     let found = batch.tiles(plan.tiles()).await?;
-    let tiles: HashMap<TileId, Tile> = plan
+    let tiles: HashMap<TileId, Vec<Hash>> = plan
         .tiles()
         .iter()
         .zip(found)
-        .filter_map(|(id, tile)| Some((*id, Tile::from(tile?))))
+        .filter_map(|(id, tile)| Some((*id, tile?)))
         .collect();
-    let proof = evaluate(&plan, &tiles)?;
+    let proof = plan
+        .evaluate(|id| tiles.get(&id).map(AsRef::as_ref))
+        .map_err(|error| StoreError::Corrupt(error.to_string()))?;
     Ok(tlog::verify_consistency(old.0, new.0, &proof, &old.1, &new.1).is_ok())
 }
 
-fn evaluate(plan: &Plan, tiles: &HashMap<TileId, Tile>) -> Result<Vec<Hash>, StoreError> {
-    plan.evaluate(|id| tiles.get(&id).map(AsRef::as_ref))
-        .map_err(|error| StoreError::Corrupt(error.to_string()))
+/// Hashes a tile.
+pub(crate) fn hashed(tile: &[Hash]) -> Tile {
+    Arc::new(TileTree::new(tile))
 }

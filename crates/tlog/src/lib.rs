@@ -8,6 +8,7 @@ mod node;
 pub mod note;
 mod proof;
 mod tile;
+mod tree;
 mod verify;
 
 pub use edge::{Edge, EdgeError};
@@ -15,4 +16,5 @@ pub use hash::{Hash, empty_root, leaf_hash, node_hash};
 pub use node::Memo;
 pub use proof::{MissingTile, Plan, consistency, inclusion, subtree_root};
 pub use tile::{BundlePath, PathError, TILE_WIDTH, TileId, TilePath, Width};
+pub use tree::TileTree;
 pub use verify::{ProofError, inclusion_root, verify_consistency, verify_inclusion};

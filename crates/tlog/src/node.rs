@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::hash::{fold_right, node_hash};
+use crate::hash::node_hash;
 use crate::tile::TILE_HEIGHT;
 use crate::{Edge, Hash, MissingTile, TILE_WIDTH, TileId};
 
@@ -79,20 +79,8 @@ impl Memo {
         self.interior.extend(edge.complete_subtrees());
     }
 
-    /// The root of `nodes`, as made by [`subtrees`].
+    /// The root of a complete subtree.
     pub(crate) fn root<'a>(
-        &mut self,
-        nodes: &[Node],
-        tile: &impl Fn(TileId) -> Option<&'a [Hash]>,
-    ) -> Result<Option<Hash>, MissingTile> {
-        let hashes: Vec<Hash> = nodes
-            .iter()
-            .map(|&node| self.hash(node, tile))
-            .collect::<Result<_, _>>()?;
-        Ok(fold_right(hashes.into_iter()))
-    }
-
-    fn hash<'a>(
         &mut self,
         node: Node,
         tile: &impl Fn(TileId) -> Option<&'a [Hash]>,
@@ -110,7 +98,7 @@ impl Memo {
         }
         // At most seven levels deep.
         let [left, right] = node.children();
-        let hash = node_hash(&self.hash(left, tile)?, &self.hash(right, tile)?);
+        let hash = node_hash(&self.root(left, tile)?, &self.root(right, tile)?);
         self.interior.insert(node, hash);
         Ok(hash)
     }

@@ -1,7 +1,8 @@
 //! Inclusion and consistency proofs (RFC 6962 sections 2.1.1 and 2.1.2).
 
+use crate::hash::fold_right;
 use crate::node::{Memo, Node, subtrees};
-use crate::{Hash, TileId};
+use crate::{Hash, TileId, TileTree};
 
 /// Which tiles a proof needs, and how it is computed from them.
 ///
@@ -46,10 +47,36 @@ impl Plan {
         memo: &mut Memo,
         tile: impl Fn(TileId) -> Option<&'a [Hash]>,
     ) -> Result<Vec<Hash>, MissingTile> {
+        self.fold(|node| memo.root(node, &tile))
+    }
+
+    /// As [`Self::evaluate`], from tiles that are hashed already.
+    pub fn evaluate_trees<'a>(
+        &self,
+        tree: impl Fn(TileId) -> Option<&'a TileTree>,
+    ) -> Result<Vec<Hash>, MissingTile> {
+        self.fold(|node| {
+            let id = node.tile();
+            tree(id)
+                .and_then(|tree| tree.root(node))
+                .copied()
+                .ok_or(MissingTile(id))
+        })
+    }
+
+    /// The proof, from the roots of its complete subtrees.
+    fn fold(
+        &self,
+        mut root: impl FnMut(Node) -> Result<Hash, MissingTile>,
+    ) -> Result<Vec<Hash>, MissingTile> {
         let mut proof = Vec::with_capacity(self.hashes.len());
         for nodes in &self.hashes {
+            let roots: Vec<Hash> = nodes
+                .iter()
+                .map(|&node| root(node))
+                .collect::<Result<_, _>>()?;
             // No run is empty.
-            proof.extend(memo.root(nodes, &tile)?);
+            proof.extend(fold_right(roots.into_iter()));
         }
         Ok(proof)
     }

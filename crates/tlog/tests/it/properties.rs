@@ -1,8 +1,10 @@
 //! The tree against two other implementations: rs_merkle and the literal recursion.
 
+use std::collections::HashMap;
+
 use proptest::prelude::*;
 use rs_merkle::{Hasher, MerkleTree};
-use tlog::{Edge, Hash, Memo, TileId, node_hash};
+use tlog::{Edge, Hash, Memo, MissingTile, TileId, TileTree, node_hash};
 
 use crate::literal;
 use crate::store::{Log, leaf, leaves};
@@ -267,6 +269,52 @@ proptest! {
         let index = position.index(new as usize) as u64;
         let proof = log.inclusion(index, new);
         prop_assert_eq!(&proof, &oracle_path(&tree, index));
+    }
+}
+
+#[test]
+fn proofs_from_hashed_tiles_equal_those_from_entries() {
+    let log = Log::of_size(1500);
+    for size in [1, 2, 3, 128, 129, 255, 256, 257, 300, 700, 1024, 1499, 1500] {
+        // As they were at this size: tiles cut to the entries that existed then.
+        let mut trees = HashMap::new();
+        for (level, index) in (0..6).map(|index| (0, index)).chain([(1, 0)]) {
+            let id = TileId { level, index };
+            let entries = log.tile(id).map(|tile| &tile[..id.width(size)]);
+            trees.extend(entries.map(|entries| (id, TileTree::new(entries))));
+        }
+        for tree in trees.values() {
+            assert_eq!(TileTree::new(tree.entries()), *tree);
+        }
+        for index in 0..size {
+            let plan = tlog::inclusion(index, size).unwrap();
+            let proof = plan.evaluate_trees(|id| trees.get(&id));
+            assert_eq!(
+                proof.unwrap(),
+                log.inclusion(index, size),
+                "{index} in {size}"
+            );
+            let plan = tlog::consistency(index, size).unwrap();
+            let proof = plan.evaluate_trees(|id| trees.get(&id));
+            assert_eq!(
+                proof.unwrap(),
+                log.consistency(index, size),
+                "{index} to {size}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_proof_that_needs_more_than_a_hashed_tile_holds_says_which() {
+    let log = Log::of_size(300);
+    let id = TileId { level: 0, index: 0 };
+    let entries = log.tile(id).unwrap();
+    for held in [0, 1, 7, 127, 128, 192, 254] {
+        let tree = TileTree::new(&entries[..held]);
+        let plan = tlog::inclusion(255, 256).unwrap();
+        let proof = plan.evaluate_trees(|_| Some(&tree));
+        assert_eq!(proof, Err(MissingTile(id)), "{held} held");
     }
 }
 
