@@ -29,6 +29,7 @@ mod pem;
 mod policy;
 mod progress;
 mod promise;
+mod reader;
 mod rotation;
 pub mod search;
 mod service;

@@ -14,12 +14,14 @@ use wire::rekor::{EntryId, InclusionProof, LogEntry, encode_base64, signed_entry
 use crate::entry::Verified;
 use crate::format::{Pending, RekorV1};
 use crate::promise::Promise;
+use crate::reader::EntryReader;
 
 /// One tree of the log.
 #[derive(Debug)]
 pub(crate) struct Shard {
     log: Arc<Log<RekorV1>>,
     store: SharedStore,
+    reader: EntryReader,
     log_id: String,
     public_key: String,
     offset: u64,
@@ -70,6 +72,7 @@ impl Shard {
         let key = log.signer().public_key();
         let (log_id, public_key) = (hex::encode(key.key_id()), key.to_pem());
         Self {
+            reader: EntryReader::new(&store, log.record().id),
             log,
             store,
             log_id,
@@ -150,16 +153,15 @@ impl Shard {
 
     /// The entry at `index` of this shard.
     pub(crate) async fn entry(&self, index: u64) -> Result<Option<Proven>, ShardError> {
-        let head = self.log.head().await?;
+        let (head, entry) = tokio::try_join!(self.log.head(), self.reader.entry(index))?;
         if index >= head.head.size {
             return Ok(None);
         }
-        let entry = self
-            .store
-            .entries(self.id(), index, index + 1)
-            .await?
-            .into_iter()
-            .next();
+        let entry = match entry {
+            // Committed after it was looked for, before the head was.
+            None => self.reader.entry(index).await?,
+            found => found,
+        };
         let proof = self.log.inclusion_proof(index, head.head.size).await?;
         let (Some(entry), Some(proof)) = (entry, proof) else {
             let missing = format!(

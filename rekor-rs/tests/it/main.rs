@@ -23,6 +23,7 @@ mod listing;
 mod log;
 mod metrics;
 mod policy;
+mod readers;
 mod reads;
 mod rotation;
 mod search;
