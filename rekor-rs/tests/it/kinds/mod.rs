@@ -2,6 +2,7 @@
 //! refused and why, and what finds it.
 
 mod alpine;
+mod bombs;
 mod cose;
 mod jar;
 #[cfg(feature = "openpgp")]
