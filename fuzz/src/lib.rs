@@ -5,29 +5,52 @@
 //! `Cargo.toml`, and a directory of seeds in `seeds/`. `make fuzz` runs them under libFuzzer; the
 //! test below replays the seeds, and what fuzzing found, in every test run.
 
+pub mod alpine;
 pub mod claims;
 pub mod configuration;
+pub mod cose;
 pub mod csr;
+pub mod dsse;
+mod entries;
+pub mod hashedrekord;
+pub mod helm;
+pub mod intoto;
+pub mod jar;
 pub mod jwks;
 mod offline;
 pub mod public_key;
+pub mod rekord;
 pub mod request;
+pub mod rfc3161;
+pub mod rpm;
 pub mod template;
 pub mod token;
+pub mod tuf;
 
 /// A target: its name and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    ("alpine", alpine::run),
     ("claims", claims::run),
     ("configuration", configuration::run),
+    ("cose", cose::run),
     ("csr", csr::run),
+    ("dsse", dsse::run),
+    ("hashedrekord", hashedrekord::run),
+    ("helm", helm::run),
+    ("intoto", intoto::run),
+    ("jar", jar::run),
     ("jwks", jwks::run),
     ("public_key", public_key::run),
+    ("rekord", rekord::run),
     ("request", request::run),
+    ("rfc3161", rfc3161::run),
+    ("rpm", rpm::run),
     ("template", template::run),
     ("token", token::run),
+    ("tuf", tuf::run),
 ];
 
 /// Makes a target a program: for libFuzzer in a fuzzing build, else one that says how to get that.

@@ -1,0 +1,3 @@
+#![cfg_attr(fuzzing, no_main)]
+//! See `fuzz/src/jar.rs`.
+fuzz::target!(jar);

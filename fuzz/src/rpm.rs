@@ -1,0 +1,13 @@
+//! An RPM package.
+
+use serde_json::json;
+
+use crate::entries::{b64, look_at};
+
+const KEY: &[u8] = include_bytes!("../../crates/openpgp/fixtures/ed25519.gpg");
+
+/// Verifies the package under a fixed key.
+pub fn run(data: &[u8]) {
+    let spec = json!({"publicKey": {"content": b64(KEY)}, "package": {"content": b64(data)}});
+    look_at("rpm", "0.0.1", &spec);
+}
