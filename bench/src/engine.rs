@@ -40,14 +40,14 @@ pub(crate) async fn measure(postgres: &Database, time: Duration) -> Result<(), E
         ("SQLite", Arc::new(SqliteStore::open(&file).await?)),
         ("PostgreSQL", Arc::new(connect(postgres).await?)),
     ];
-    println!("store       clients  entries/s   p50 ms   p99 ms");
+    println!("store       clients entries/s   p50 ms   p99 ms");
     for (name, store) in stores {
         let engine = Engine::open(store, &folder.path().join(name)).await?;
         for clients in [1, 16, 64, 256] {
             let outcome = engine
                 .run(clients, move |start| start.elapsed() < time)
                 .await?;
-            println!("{name:<11} {clients:>7} {}", figures(&outcome));
+            println!("{name:<11} {clients:>7} {}", outcome.figures());
         }
     }
     Ok(())
@@ -60,7 +60,7 @@ pub(crate) async fn grow(postgres: &Database, size: u64, time: Duration) -> Resu
     let folder = tempfile::tempdir_in(".")?;
     let store = Arc::new(connect(postgres).await?);
     let engine = Engine::open(store, &folder.path().join("guard")).await?;
-    println!("    entries  entries/s   p50 ms   p99 ms  cost to the first  bytes beyond the body");
+    println!("    entries entries/s   p50 ms   p99 ms  cost to the first  bytes beyond the body");
     let mut first = None;
     for &step in SIZES.iter().filter(|step| **step <= size) {
         let numbers = Arc::clone(&engine.numbers);
@@ -75,7 +75,7 @@ pub(crate) async fn grow(postgres: &Database, size: u64, time: Duration) -> Resu
         let beyond = postgres.bytes()? as f64 / entries as f64 - BODY as f64;
         println!(
             "{entries:>11} {} {:>18.2} {beyond:>22.0}",
-            figures(&outcome),
+            outcome.figures(),
             first / outcome.rate()
         );
     }
@@ -84,16 +84,6 @@ pub(crate) async fn grow(postgres: &Database, size: u64, time: Duration) -> Resu
 
 async fn connect(postgres: &Database) -> Result<PostgresStore, Error> {
     Ok(PostgresStore::connect(postgres.url(), 8).await?)
-}
-
-fn figures(outcome: &Outcome) -> String {
-    let ms = |share| outcome.quantile(share).as_secs_f64() * 1000.0;
-    format!(
-        "{:>10.0} {:>8.2} {:>8.2}",
-        outcome.rate(),
-        ms(0.5),
-        ms(0.99)
-    )
 }
 
 impl Engine {

@@ -52,6 +52,21 @@ impl Outcome {
             .copied()
             .unwrap_or_default()
     }
+
+    /// As [`Self::quantile`], in milliseconds.
+    pub(crate) fn quantile_ms(&self, share: f64) -> f64 {
+        self.quantile(share).as_secs_f64() * 1000.0
+    }
+
+    /// Columns of a table: per second, and the median and 99th percentile in milliseconds.
+    pub(crate) fn figures(&self) -> String {
+        format!(
+            "{:>9.0} {:>8.2} {:>8.2}",
+            self.rate(),
+            self.quantile_ms(0.5),
+            self.quantile_ms(0.99)
+        )
+    }
 }
 
 /// Runs one client per item of `work` against `host:port` for `time`.

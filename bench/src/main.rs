@@ -4,6 +4,7 @@
 //! Closed loop: every client sends its next request when the last was answered. Client, service and
 //! database share the machine's cores.
 
+mod custody;
 mod database;
 mod engine;
 mod limits;
@@ -66,6 +67,13 @@ enum Command {
         #[arg(long, value_delimiter = ',', default_value = "1,64")]
         clients: Vec<usize>,
     },
+    /// Certificates with the key in a file, in SoftHSM, and in a file that SoftHSM unwraps, with
+    /// the share of time of each step.
+    Custody {
+        /// Numbers of clients.
+        #[arg(long, value_delimiter = ',', default_value = "1,16,64")]
+        clients: Vec<usize>,
+    },
     /// The log engine without HTTP.
     Engine {
         /// Let a log grow to this many entries and measure at each power of ten.
@@ -123,6 +131,10 @@ async fn run(Arguments { command, common }: Arguments) -> Result<(), Error> {
         }
         Command::Reads { entries, clients } => {
             reads::measure(&common.sigkeep, named()?, entries, &clients, time).await
+        }
+        Command::Custody { clients } => {
+            let database = database.as_ref().map(Database::url);
+            custody::measure(&common.sigkeep, database, &clients, time).await
         }
         Command::Engine { grow: None } => engine::measure(named()?, time).await,
         Command::Engine { grow: Some(size) } => engine::grow(named()?, size, time).await,

@@ -71,11 +71,5 @@ async fn size_of(stack: &Stack) -> Result<u64, Error> {
 }
 
 fn print(what: &str, clients: usize, outcome: &Outcome) {
-    let ms = |share| outcome.quantile(share).as_secs_f64() * 1000.0;
-    println!(
-        "{what:<18} {clients:>7} {:>9.0} {:>8.2} {:>8.2}",
-        outcome.rate(),
-        ms(0.5),
-        ms(0.99)
-    );
+    println!("{what:<18} {clients:>7} {}", outcome.figures());
 }

@@ -112,8 +112,8 @@ impl Report {
             store,
             clients,
             per_second: outcome.rate(),
-            p50_ms: ms(outcome.quantile(0.5)),
-            p99_ms: ms(outcome.quantile(0.99)),
+            p50_ms: outcome.quantile_ms(0.5),
+            p99_ms: outcome.quantile_ms(0.99),
             limit,
             limit_per_second,
         });

@@ -16,6 +16,8 @@ pub(crate) struct Stack {
     pub(crate) rekor: String,
     /// `host:port` of Fulcio.
     pub(crate) fulcio: String,
+    /// URL of the certificate transparency log.
+    pub(crate) ct: String,
     /// From process start until every service answered, on a data directory that exists.
     pub(crate) ready: Duration,
 }
@@ -73,14 +75,21 @@ impl Stack {
                 .ok_or_else(|| Error::Stack(format!("endpoints.json has no http URL for {name}")))
         };
         let (rekor, fulcio) = (address("rekor")?, address("fulcio")?);
+        let ct = format!("http://{}", address("ct")?);
         Ok(Self {
             child,
             sigkeep: sigkeep.to_owned(),
             folder,
             rekor,
             fulcio,
+            ct,
             ready,
         })
+    }
+
+    /// Its data directory.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// An identity token of the development issuer.
