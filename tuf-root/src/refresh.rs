@@ -141,6 +141,7 @@ mod tests {
     fn status(role: RoleName, window: Period, left: Period) -> Status {
         Status {
             phase: Phase::Live,
+            pending: Vec::new(),
             roles: vec![RoleStatus {
                 role,
                 version: Version::FIRST,

@@ -30,6 +30,12 @@ pub const SIGNING_CONFIG: &str = "signing_config.v0.2.json";
 /// Name of the signing config that cosign asks for when it may use Rekor v2.
 pub const SIGNING_CONFIG_REKOR_V2: &str = "signing_config_rekor_v2.v0.2.json";
 
+/// Whether clients ask for a file of this name, rather than by its custom metadata.
+#[must_use]
+pub fn is_asked_for(name: &TargetName) -> bool {
+    [TRUSTED_ROOT, SIGNING_CONFIG, SIGNING_CONFIG_REKOR_V2].contains(&name.as_str())
+}
+
 /// Why target files could not be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetsError {

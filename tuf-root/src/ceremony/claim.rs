@@ -37,6 +37,11 @@ pub enum ClaimError {
     /// Not a claim.
     #[error("not a key file as `tuf-root key claim` writes it: {0}")]
     Malformed(String),
+    /// A key itself.
+    #[error(
+        "this is a key, not a claim to one. A private key stays with its holder, who writes a claim with `tuf-root key claim`; a public key is added with `tuf-root key add --pem`"
+    )]
+    Pem,
     /// Not a key that clients take.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -71,6 +76,9 @@ impl Claim {
 
     /// Reads a claim and checks its proof.
     pub fn read(bytes: &[u8]) -> Result<Self, ClaimError> {
+        if bytes.starts_with(b"-----BEGIN ") {
+            return Err(ClaimError::Pem);
+        }
         let claim: Self =
             serde_json::from_slice(bytes).map_err(|e| ClaimError::Malformed(e.to_string()))?;
         let key = claim.key()?;

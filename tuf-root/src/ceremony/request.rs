@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wire::trust::Base64;
 
@@ -102,6 +103,14 @@ pub enum RequestError {
     /// Not a request or answer.
     #[error("not a file as `tuf-root` writes it: {0}")]
     Malformed(String),
+    /// The other kind of file.
+    #[error("this is {found}; wanted is {wanted}")]
+    Kind {
+        /// What it is.
+        found: &'static str,
+        /// What it should be.
+        wanted: &'static str,
+    },
     /// A document in it is outside the profile.
     #[error(transparent)]
     Document(#[from] DocumentError),
@@ -163,8 +172,7 @@ impl Request {
     /// Reads a request, every document in it strictly, and checks that what it says in words and
     /// in quorums is what its bytes say.
     pub fn read(bytes: &[u8]) -> Result<(Self, Proposal), RequestError> {
-        let request: Self =
-            serde_json::from_slice(bytes).map_err(|e| RequestError::Malformed(e.to_string()))?;
+        let request: Self = parse(bytes, REQUEST)?;
         let content = match request.role {
             RoleName::Root => Content::Root(Document::from_payload(&request.payload.0)?),
             RoleName::Targets => Content::Targets(Document::from_payload(&request.payload.0)?),
@@ -337,7 +345,7 @@ impl Answer {
 
     /// Reads an answer. Its signature is verified when it is imported.
     pub fn read(bytes: &[u8]) -> Result<Self, RequestError> {
-        serde_json::from_slice(bytes).map_err(|e| RequestError::Malformed(e.to_string()))
+        parse(bytes, ANSWER)
     }
 
     /// The file's bytes.
@@ -351,4 +359,37 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>, RequestError> {
         serde_json::to_vec_pretty(value).map_err(|e| RequestError::Malformed(e.to_string()))?;
     bytes.push(b'\n');
     Ok(bytes)
+}
+
+/// What [`RequestFormat`] and [`AnswerFormat`] write.
+const REQUEST: &str = "sigkeep-tuf-request-1";
+const ANSWER: &str = "sigkeep-tuf-signature-1";
+
+/// The ceremony's files: how each names its format, and what it is.
+const FILES: [(&str, &str); 3] = [
+    (REQUEST, "a request, which `tuf-root payload export` writes"),
+    (ANSWER, "a signature, which `tuf-root sign` writes"),
+    (
+        "sigkeep-tuf-key-1",
+        "a claim to a key, which `tuf-root key claim` writes",
+    ),
+];
+
+/// Parses a file of the format `own`. If it is another of [`FILES`], the error says which.
+fn parse<T: DeserializeOwned>(bytes: &[u8], own: &str) -> Result<T, RequestError> {
+    #[derive(Deserialize)]
+    struct File {
+        format: String,
+    }
+    serde_json::from_slice(bytes).map_err(|error| {
+        let is = |format: &str| FILES.iter().find(|(name, _)| *name == format);
+        let file = serde_json::from_slice(bytes).ok();
+        let found = file.and_then(|file: File| is(&file.format).copied());
+        match (found, is(own)) {
+            (Some((name, found)), Some((_, wanted))) if name != own => {
+                RequestError::Kind { found, wanted }
+            }
+            _ => RequestError::Malformed(error.to_string()),
+        }
+    })
 }

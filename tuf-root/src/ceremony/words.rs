@@ -92,6 +92,9 @@ pub fn targets_changes(
     )];
     let none = BTreeMap::new();
     let old = previous.map_or(&none, |old| &old.targets);
+    if next.targets.is_empty() {
+        lines.push("NO FILES: clients find nothing to verify with".to_owned());
+    }
     let before = lines.len();
     for name in old.keys().filter(|name| !next.targets.contains_key(*name)) {
         lines.push(format!("{name}: removed"));

@@ -105,8 +105,21 @@ pub(super) async fn sign(args: Sign) -> Result<(), Failure> {
     let passphrase = args.passphrase_file.as_deref();
     let passphrase = passphrase.map(keys::Passphrase::from_file).transpose();
     let passphrase = passphrase.map_err(say)?;
-    let signer = keys::open(&args.key, passphrase.as_ref());
-    let signer = signer.await.map_err(say)?;
+    if let KeyUri::File(path) = &args.key
+        && !path.exists()
+    {
+        let path = path.display();
+        return Err(say(format_args!(
+            "there is no key file {path}: name the one that the claim was made with"
+        )));
+    }
+    let signer = keys::open(&args.key, passphrase.as_ref()).await;
+    let signer = signer.map_err(|error| match passphrase {
+        None if matches!(args.key, KeyUri::File(_)) => {
+            say(format_args!("{error} with --passphrase-file"))
+        }
+        _ => say(error),
+    })?;
     let key = Key::new(signer.public_key().clone()).map_err(say)?;
     let path = match (&args.record, std::env::var_os("HOME")) {
         (Some(path), _) => path.clone(),
@@ -131,7 +144,10 @@ pub(super) async fn sign(args: Sign) -> Result<(), Failure> {
             show(&request);
         }
         if !args.yes && !confirmed()? {
-            return Err("not signed".into());
+            let done = written.len();
+            return Err(name(&format_args!(
+                "not signed, nor what comes after it; {done} signatures were written"
+            )));
         }
         // Noted first: what left the machine is never forgotten.
         record.note(&request, key.id()).map_err(say)?;

@@ -1,5 +1,7 @@
 //! `init`: makes a repository.
 
+use std::num::NonZeroU32;
+
 use clap::Args;
 use clock::SystemClock;
 use keys::KeyUri;
@@ -27,8 +29,8 @@ pub struct Init {
     #[arg(long = "key", value_name = "ROLE=URI", value_parser = of_role::<KeyUri>)]
     pub keys: Vec<(RoleName, KeyUri)>,
     /// How many of a role's keys must sign, such as root=2
-    #[arg(long = "threshold", value_name = "ROLE=K", value_parser = of_role::<u32>)]
-    pub thresholds: Vec<(RoleName, u32)>,
+    #[arg(long = "threshold", value_name = "ROLE=K", value_parser = of_role::<NonZeroU32>)]
+    pub thresholds: Vec<(RoleName, NonZeroU32)>,
     /// How long a role's metadata is valid, such as timestamp=7d (the default) or root=365d
     #[arg(long = "expiry", value_name = "ROLE=PERIOD", value_parser = of_role::<Period>)]
     pub expiries: Vec<(RoleName, Period)>,
@@ -62,7 +64,7 @@ pub(super) async fn init(args: Init) -> Result<(), Failure> {
         }
         entry.window = last(&args.windows).unwrap_or(entry.window);
         if let Some((_, threshold)) = args.thresholds.iter().rfind(|(r, _)| *r == role) {
-            entry.threshold = *threshold;
+            entry.threshold = threshold.get();
         }
     }
     let dir = &args.signing.location.dir;

@@ -1,12 +1,13 @@
 //! `key …`: the public keys of the roles.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use keys::{Algorithm, KeyUri};
 use serde_json::json;
 
-use super::{Failure, Location, Signing, of_role, print_json, role_name, say};
+use super::{Failure, Location, Signing, of_role, print_json, role_name, say, tell};
 use crate::ceremony::Claim;
 use crate::metadata::{Key, RoleName};
 use crate::repository::{NewKey, RepositoryError};
@@ -87,8 +88,8 @@ pub enum KeyCommand {
         #[command(flatten)]
         location: Location,
         /// Such as root=2
-        #[arg(value_name = "ROLE=K", value_parser = of_role::<u32>)]
-        threshold: (RoleName, u32),
+        #[arg(value_name = "ROLE=K", value_parser = of_role::<NonZeroU32>)]
+        threshold: (RoleName, NonZeroU32),
     },
 }
 
@@ -111,12 +112,8 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), Failure> {
                 .add_key(&roles, NewKey::Claim(claim))
                 .await
                 .map_err(say)?;
-            changed(
-                &location,
-                &format!("Added key {keyid}."),
-                json!({ "keyid": keyid }),
-            );
-            Ok(())
+            let said = format!("Added key {keyid}.");
+            changed(&location, &said, json!({ "keyid": keyid })).await
         }
         KeyCommand::Add {
             signing,
@@ -135,8 +132,7 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), Failure> {
             };
             let keyid = signing.open()?.add_key(&roles, new).await.map_err(say)?;
             let said = format!("Added key {keyid}.");
-            changed(&signing.location, &said, json!({ "keyid": keyid }));
-            Ok(())
+            changed(&signing.location, &said, json!({ "keyid": keyid })).await
         }
         KeyCommand::List { location } => {
             let keys = location.open()?.keys().map_err(say)?;
@@ -161,12 +157,8 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), Failure> {
                 .remove_key(&roles, &id)
                 .await
                 .map_err(say)?;
-            changed(
-                &location,
-                &format!("Removed key {keyid}."),
-                json!({ "keyid": keyid }),
-            );
-            Ok(())
+            let said = format!("Removed key {keyid}.");
+            changed(&location, &said, json!({ "keyid": keyid })).await
         }
         KeyCommand::Threshold {
             location,
@@ -174,16 +166,12 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), Failure> {
         } => {
             location
                 .open()?
-                .set_threshold(role, threshold)
+                .set_threshold(role, threshold.get())
                 .await
                 .map_err(say)?;
             let said = format!("{role} will need {threshold} signatures.");
-            changed(
-                &location,
-                &said,
-                json!({ "role": role, "threshold": threshold }),
-            );
-            Ok(())
+            let value = json!({ "role": role, "threshold": threshold });
+            changed(&location, &said, value).await
         }
     }
 }
@@ -234,9 +222,22 @@ fn read_pem(file: &Path) -> Result<Key, Failure> {
     Key::new(public).map_err(|e| fail(&e))
 }
 
-fn changed(location: &Location, said: &str, value: serde_json::Value) {
-    match location.json {
-        true => print_json(&value),
-        false => println!("{said} Clients know it after: stage root, sign, publish."),
+async fn changed(location: &Location, said: &str, value: serde_json::Value) -> Result<(), Failure> {
+    if location.json {
+        print_json(&value);
+        return Ok(());
     }
+    println!("{said} Clients know it after: stage root, sign, publish.");
+    let status = location.open()?.status().await.map_err(say)?;
+    if status
+        .staged
+        .iter()
+        .any(|staged| staged.role == RoleName::Root)
+    {
+        tell(
+            "The root that is staged does not say so: `tuf-root unstage root`, then `tuf-root \
+             stage root`.",
+        );
+    }
+    Ok(())
 }

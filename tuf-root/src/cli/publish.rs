@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{CheckArgs, Copies, Failure, Signing, print_json};
+use crate::metadata::{RoleName, Sha256, Version};
 use crate::repository::Outcome;
 
 /// Options of `publish`.
@@ -65,6 +66,13 @@ pub(super) fn report(args: &Signing, outcome: &Outcome) {
     }
     if outcome.published.is_empty() {
         println!("Nothing to do: what is published is current.");
+    }
+    if outcome.published.get(&RoleName::Root) == Some(&Version::FIRST) {
+        let file = args.location.dir.join("roots/1.root.json");
+        if let Ok(root) = std::fs::read(&file) {
+            let (file, sha256) = (file.display(), Sha256::of(&root));
+            println!("Hand out {file} on a way that is not the mirror; its SHA-256 is {sha256}.");
+        }
     }
     for warning in &outcome.warnings {
         eprintln!("warning: {warning}");

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{Failure, Location, print_json, say};
+use super::{Failure, Location, print_json, say, tell};
 
 pub(super) async fn status(location: Location) -> ExitCode {
     let status = match location.open() {
@@ -40,6 +40,9 @@ pub(super) async fn status(location: Location) -> ExitCode {
         }
         for name in &status.unpublished {
             println!("{name} changes with the next publication");
+        }
+        for line in &status.pending {
+            tell(line);
         }
         for line in &status.attention {
             eprintln!("{line}");

@@ -114,6 +114,14 @@ pub(super) async fn target(command: TargetCommand) -> Result<(), Failure> {
                 custom,
             };
             location.open()?.stage_target(target).await.map_err(say)?;
+            if usage.is_none() && !trust::is_asked_for(&name) && !location.json {
+                println!(
+                    "No client asks for a file of the name {name}; they ask for {}, {} and, with --usage, for \
+                     keys and certificates.",
+                    trust::TRUSTED_ROOT,
+                    trust::SIGNING_CONFIG
+                );
+            }
             staged(&location, "Staged", &name);
         }
         TargetCommand::Remove { location, name } => {

@@ -44,8 +44,11 @@ pub(super) async fn verify(args: Verify) -> ExitCode {
         .unwrap_or_else(|| args.location.dir.join("roots").join("1.root.json"));
     let root = match std::fs::read(&bootstrap) {
         Ok(bytes) => bytes,
-        Err(_) if args.root.is_none() && args.location.open().is_ok() => {
-            return say(RepositoryError::NotPublished).exit();
+        Err(_) if args.root.is_none() => {
+            let why = args.location.open().err();
+            return why
+                .unwrap_or_else(|| say(RepositoryError::NotPublished))
+                .exit();
         }
         Err(e) => {
             let bootstrap = bootstrap.display();

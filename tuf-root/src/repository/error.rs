@@ -11,11 +11,14 @@ use crate::profile::ProfileError;
 #[derive(Debug, thiserror::Error)]
 pub enum RepositoryError {
     /// There is no repository here.
-    #[error("{dir} holds no TUF repository; make one with `tuf-root init --dir {dir}`", dir = .0.display())]
+    #[error("{dir} holds no TUF repository; name yours with --dir, or make one with `tuf-root init --dir {dir}`", dir = .0.display())]
     NotInitialised(PathBuf),
     /// There is one already.
     #[error("{} holds a TUF repository already; a new one at the same URL would lock out every client of the old one", .0.display())]
     AlreadyInitialised(PathBuf),
+    /// What clients see, and a repository is made beside that.
+    #[error("{} is a tree that clients see: keys do not belong there. Name another directory", .0.display())]
+    Published(PathBuf),
     /// Nothing has been published yet.
     #[error(
         "nothing has been published yet; add files with `tuf-root target add`, then run `tuf-root publish`"
@@ -78,6 +81,18 @@ pub enum RepositoryError {
     /// The policy is one that clients do not accept or that protects nothing.
     #[error("{0}")]
     Profile(#[from] ProfileError),
+    /// A new repository could not have such a root.
+    #[error(
+        "{role} cannot need {threshold} signatures with {keys} keys. For keys that others hold say --ceremony; for keys that are here name each with --key {role}=URI"
+    )]
+    Policy {
+        /// The role.
+        role: RoleName,
+        /// Signatures needed.
+        threshold: u32,
+        /// Keys named.
+        keys: usize,
+    },
     /// A role's expiry and window do not fit.
     #[error("role {0}: the window for signing again must be shorter than the expiry")]
     Window(RoleName),
@@ -98,6 +113,9 @@ pub enum RepositoryError {
     /// Nothing is staged for a role.
     #[error("nothing is staged for {0}; run `tuf-root stage {0}` first")]
     NotStaged(RoleName),
+    /// Nothing is staged that could be dropped.
+    #[error("nothing is staged for {0}")]
+    NothingToUnstage(RoleName),
     /// Something is staged, and people have signed it.
     #[error(
         "{role} version {version} is staged and has signatures; publish it, or drop it with `tuf-root unstage {role}`"
@@ -134,7 +152,7 @@ pub enum RepositoryError {
     )]
     Removal(String),
     /// A key is in the role already.
-    #[error("key {keyid} is a key of {role} already{}", .owner.as_deref().map(|o| format!(" (held by {o})")).unwrap_or_default())]
+    #[error("key {keyid} is a key of {role} already{}; nothing was changed", .owner.as_deref().map(|o| format!(" (held by {o})")).unwrap_or_default())]
     KnownKey {
         /// The key.
         keyid: crate::metadata::KeyId,

@@ -68,6 +68,9 @@ impl Keyring {
             else {
                 continue;
             };
+            if document.signers().any(|signer| signer == entry.keyid) {
+                continue;
+            }
             match self.signature(entry, dir, passphrase, &payload).await {
                 Ok(signature) => document
                     .add_signature(key, signature)
@@ -86,6 +89,33 @@ impl Keyring {
             })
     }
 
+    /// Opens a key of a role, if this machine can use it.
+    pub(super) async fn open(
+        &mut self,
+        entry: &RoleKey,
+        dir: &Path,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<SharedSigner, String> {
+        if let Some(signer) = self.opened.get(&entry.keyid) {
+            return Ok(Arc::clone(signer));
+        }
+        let uri = entry.uri.as_deref().ok_or_else(|| {
+            let owner = entry.owner.as_deref().unwrap_or("somebody else");
+            format!("key {} is held by {owner}", entry.keyid)
+        })?;
+        let uri: KeyUri = uri.parse().map_err(|e| format!("{e}"))?;
+        let signer = keys::open(&locate(dir, &uri), passphrase)
+            .await
+            .map_err(|e| e.to_string())?;
+        // The file behind the URI may have been exchanged since it was enrolled.
+        match Key::new(signer.public_key().clone()) {
+            Ok(key) if key.id() == entry.keyid => {}
+            _ => return Err(format!("{uri}: holds another key than {}", entry.keyid)),
+        }
+        self.opened.insert(entry.keyid, Arc::clone(&signer));
+        Ok(signer)
+    }
+
     async fn signature(
         &mut self,
         entry: &RoleKey,
@@ -93,28 +123,7 @@ impl Keyring {
         passphrase: Option<&Passphrase>,
         payload: &[u8],
     ) -> Result<Vec<u8>, String> {
-        let signer = match self.opened.get(&entry.keyid) {
-            Some(signer) => Arc::clone(signer),
-            None => {
-                let uri = entry.uri.as_deref().ok_or_else(|| {
-                    let owner = entry.owner.as_deref().unwrap_or("somebody else");
-                    format!("key {} is held by {owner}", entry.keyid)
-                })?;
-                let uri: KeyUri = uri.parse().map_err(|e| format!("{e}"))?;
-                let signer = keys::open(&locate(dir, &uri), passphrase)
-                    .await
-                    .map_err(|e| e.to_string())?;
-                // The file behind the URI may have been exchanged since it was enrolled.
-                match Key::new(signer.public_key().clone()) {
-                    Ok(key) if key.id() == entry.keyid => {}
-                    _ => {
-                        return Err(format!("{uri}: holds another key than {}", entry.keyid));
-                    }
-                }
-                self.opened.insert(entry.keyid, Arc::clone(&signer));
-                signer
-            }
-        };
+        let signer = self.open(entry, dir, passphrase).await?;
         signer
             .sign(payload)
             .await

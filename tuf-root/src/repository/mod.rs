@@ -255,6 +255,10 @@ impl Repository {
     }
 
     async fn create(&self, policy: &Policy, keyring: &mut Keyring) -> Result<(), RepositoryError> {
+        if self.dir.join("timestamp.json").exists() {
+            return Err(RepositoryError::Published(self.dir.clone()));
+        }
+        check(policy)?;
         std::fs::create_dir_all(&self.dir).map_err(io(&self.dir))?;
         let _lock = self.lock().await?;
         if State::exists(&self.dir) {
@@ -266,13 +270,6 @@ impl Repository {
                 .roles
                 .get(&role)
                 .ok_or(ProfileError::KeyCount { role, count: 0 })?;
-            if wish.window >= wish.expiry {
-                return Err(RepositoryError::Window(role));
-            }
-            // People bring the keys of root and targets later; the machine's own must be here.
-            if wish.keys.is_empty() && matches!(role, RoleName::Snapshot | RoleName::Timestamp) {
-                return Err(ProfileError::KeyCount { role, count: 0 }.into());
-            }
             roles.insert(role, self.enrol(wish, keyring).await?);
         }
         let id = format!("{:?} at {}", roles, self.clock.now_ms());
@@ -384,6 +381,30 @@ impl Repository {
             }
         }
     }
+}
+
+/// Refuses a policy that no root could follow, before any key is made for it.
+fn check(policy: &Policy) -> Result<(), RepositoryError> {
+    for (role, wish) in &policy.roles {
+        let (role, keys) = (*role, wish.keys.len());
+        if wish.window >= wish.expiry {
+            return Err(RepositoryError::Window(role));
+        }
+        // People bring the keys of root and targets later; the machine's own must be here.
+        let later = keys == 0 && matches!(role, RoleName::Root | RoleName::Targets);
+        if keys == 0 && !later {
+            return Err(ProfileError::KeyCount { role, count: 0 }.into());
+        }
+        let threshold = wish.threshold;
+        if threshold == 0 || !later && usize::try_from(threshold).is_ok_and(|k| k > keys) {
+            return Err(RepositoryError::Policy {
+                role,
+                threshold,
+                keys,
+            });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

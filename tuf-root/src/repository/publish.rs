@@ -73,6 +73,26 @@ impl Repository {
             .await
     }
 
+    /// Opens the keys of snapshot and timestamp, as a refresh will have to; signs nothing.
+    pub async fn can_refresh(&self) -> Result<(), RepositoryError> {
+        let state = State::load(&self.dir)?;
+        let mut keyring = Keyring::default();
+        for role in [RoleName::Snapshot, RoleName::Timestamp] {
+            let mut reasons = Vec::new();
+            for key in &state.role(role)?.keys {
+                let opened = keyring.open(key, &self.dir, self.passphrase.as_ref());
+                reasons.extend(opened.await.err());
+            }
+            // One key of several may be missing: the threshold is what counts, and publishing
+            // judges that. Without any nothing can be signed.
+            if reasons.len() == state.role(role)?.keys.len() {
+                let reason = reasons.join("; ");
+                return Err(RepositoryError::Quorum { role, reason });
+            }
+        }
+        Ok(())
+    }
+
     pub(super) async fn publish_locked(
         &self,
         lock: File,
@@ -105,6 +125,9 @@ impl Repository {
         outcome: &mut Outcome,
     ) -> Result<Option<File>, RepositoryError> {
         let mut state = State::load(&self.dir)?;
+        if scope == Scope::Expiring && state.first_root.is_none() {
+            return Err(RepositoryError::NotPublished);
+        }
         let drafts = match scope {
             Scope::Staged => Drafts::load(&self.dir)?,
             Scope::Expiring => Drafts::default(),

@@ -11,6 +11,7 @@ use crate::metadata::{
     SpecVersion, Targets, TargetsType, Timestamp, TimestampMeta, TimestampType, Version,
 };
 use crate::profile::{self, MAX_TARGET_BYTES};
+use crate::trust::TRUSTED_ROOT;
 
 /// How far the clock may be behind the one of the last signing, in seconds.
 const CLOCK_TOLERANCE: u64 = 300;
@@ -38,6 +39,9 @@ impl Signing<'_> {
         let targets = self.targets(state, old, scope, outcome).await?;
         if let Some(targets) = &targets {
             profile::check_targets(targets.signed())?;
+            outcome
+                .warnings
+                .extend(lacks_trusted_root(targets.signed()));
             self.read_contents(targets.signed(), old, changes)?;
         }
         let version = targets
@@ -133,6 +137,10 @@ impl Signing<'_> {
                     .extend(old.map(|old| format!("{}: {e}", expiring(old, now))));
                 Ok(None)
             }
+            // People hold the keys: they sign what was staged for them.
+            Err(RepositoryError::Quorum { role, .. }) if state.role(role)?.is_held_elsewhere() => {
+                Err(RepositoryError::NotStaged(role))
+            }
             other => other,
         }
     }
@@ -219,6 +227,17 @@ impl Signing<'_> {
         }
         Ok(())
     }
+}
+
+/// Publishing other files only is allowed, and hardly ever meant.
+fn lacks_trusted_root(targets: &Targets) -> Option<String> {
+    let listed = |name: &crate::metadata::TargetName| name.as_str() == TRUSTED_ROOT;
+    (!targets.targets.keys().any(listed)).then(|| {
+        format!(
+            "{TRUSTED_ROOT} is not among the files: clients find nothing to verify with. Add it with \
+             `tuf-root target add`"
+        )
+    })
 }
 
 fn add<T: Metadata>(

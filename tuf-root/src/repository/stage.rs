@@ -93,7 +93,7 @@ impl Repository {
             RoleName::Root => drafts.root.map(|d| d.signed().version),
             _ => drafts.targets.map(|d| d.signed().version),
         };
-        let version = version.ok_or(RepositoryError::NotStaged(role))?;
+        let version = version.ok_or(RepositoryError::NothingToUnstage(role))?;
         match role {
             RoleName::Root => Drafts::remove::<Root>(&self.dir)?,
             _ => Drafts::remove::<Targets>(&self.dir)?,
@@ -107,6 +107,12 @@ impl Repository {
     pub async fn request(&self, role: RoleName) -> Result<Request, RepositoryError> {
         let state = State::load(&self.dir)?;
         let current = self.current(&state).await?;
+        let drafts = Drafts::load(&self.dir)?;
+        let stale = |draft: Document<Targets>| draft.signed().targets != staged_targets(&state);
+        if role == RoleName::Targets && drafts.targets.is_some_and(stale) {
+            // Nobody should sign what cannot be published.
+            return Err(RepositoryError::StaleTargets);
+        }
         self.request_locked(role, &state, current.as_ref()).await
     }
 

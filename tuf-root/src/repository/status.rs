@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::draft::Progress;
+use super::draft::{Drafts, Progress};
 use super::publish::{is_due, staged_targets};
 use super::state::State;
+use super::tree::Current;
 use super::{Repository, RepositoryError};
 use crate::metadata::{Document, Expires, Metadata, RoleName, TargetName, Version};
 use crate::policy::Period;
@@ -24,6 +25,8 @@ pub struct Status {
     pub unpublished: BTreeSet<TargetName>,
     /// What is staged, and how far its signing is.
     pub staged: Vec<Progress>,
+    /// What is decided and not in what is staged or published, and how it gets there.
+    pub pending: Vec<String>,
     /// What somebody has to do now; empty if all is well.
     pub attention: Vec<String>,
 }
@@ -115,6 +118,7 @@ impl Repository {
         Ok(Status {
             phase,
             staged: staged_documents,
+            pending: self.pending(&state, current.as_ref())?,
             attention,
             roles,
             unpublished: unpublished.cloned().collect(),
@@ -124,6 +128,48 @@ impl Repository {
 }
 
 impl Repository {
+    /// What the next root will say and the newest does not, and what a ceremony waits for.
+    fn pending(
+        &self,
+        state: &State,
+        current: Option<&Current>,
+    ) -> Result<Vec<String>, RepositoryError> {
+        let drafts = Drafts::load(&self.dir)?;
+        let published = current.map(|current| current.root.signed());
+        let draft = drafts.root.as_ref().map(|draft| draft.signed());
+        let draft = draft.filter(|draft| published.is_none_or(|root| root.version < draft.version));
+        let mut lines = Vec::new();
+        for role in RoleName::ALL {
+            let policy = state.role(role)?;
+            let keys: BTreeSet<_> = policy.keys.iter().map(|key| key.keyid).collect();
+            let Some(newest) = draft.or(published).map(|root| root.roles.get(role)) else {
+                let need = policy.threshold.unwrap_or_default();
+                lines.push(format!("{role}: {} keys, {need} must sign", keys.len()));
+                continue;
+            };
+            let threshold = policy.threshold.unwrap_or(newest.threshold);
+            let listed: BTreeSet<_> = newest.keyids.iter().copied().collect();
+            if (keys, threshold) != (listed, newest.threshold) {
+                let remedy = match draft {
+                    Some(_) => "`tuf-root unstage root`, then `tuf-root stage root`",
+                    None => "`tuf-root stage root`",
+                };
+                lines.push(format!(
+                    "{role}: its keys or its threshold were changed since the newest root was made: {remedy}"
+                ));
+            }
+        }
+        if published.is_none() && draft.is_none() {
+            lines.push(
+                "next: `tuf-root key import` until enough can sign, then `tuf-root stage root`"
+                    .to_owned(),
+            );
+        } else if published.is_none() && drafts.targets.is_none() {
+            lines.push("nothing is staged for targets: `tuf-root target add`, then `tuf-root stage targets`".to_owned());
+        }
+        Ok(lines)
+    }
+
     /// How long before the end of its validity each role is signed again.
     pub fn windows(&self) -> Result<BTreeMap<RoleName, Period>, RepositoryError> {
         let state = State::load(&self.dir)?;

@@ -155,6 +155,36 @@ fn wrong_steps_say_the_right_one() {
     // The keys are encrypted, and nobody said with what.
     work.json(&["target", "add", "passphrase", "--name", "note"]);
     says(2, &["publish"], "--passphrase-file");
+    let published = work.run(&[&["publish"], &PASSPHRASE[..]].concat());
+    let (out, err) = (text(&published.stdout), text(&published.stderr));
+    assert!(out.contains("its SHA-256 is"), "{out}");
+    assert!(err.contains("trusted_root.json is not among"), "{err}");
+    let tree = ["init", "--dir", "tuf/published"];
+    says(2, &[&tree, &PASSPHRASE[..]].concat(), "clients see");
+    says(2, &["unstage", "root"], "nothing is staged for root\n");
+    let odd = work.run(&["target", "add", "passphrase", "--name", "other"]);
+    let odd = text(&odd.stdout);
+    assert!(odd.contains("No client asks for"), "{odd}");
+    says(2, &["verify", "--dir", "nowhere"], "--dir");
+}
+
+#[test]
+fn a_policy_that_no_root_can_follow_leaves_nothing_behind() {
+    let work = Workplace::new();
+    let init = |more: &'static str| [&["init"], &PASSPHRASE[..], &[more]].concat();
+    for (threshold, words) in [
+        ("--threshold=root=2", "--ceremony"),
+        ("--threshold=snapshot=2", "--key snapshot=URI"),
+        ("--threshold=root=0", "zero"),
+    ] {
+        let said = work.fails(2, &init(threshold));
+        assert!(said.contains(words), "{threshold}: {said}");
+        assert!(!work.path("tuf").exists(), "{threshold}");
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[test]
@@ -284,6 +314,110 @@ fn a_ceremony_says_at_each_step_what_comes_next() {
     says(2, &unsure, "not signed");
     says(2, &["stage", "root"], "tuf-root unstage root");
     assert_eq!(work.json(&["status"])["phase"], "ceremony");
+}
+
+#[tokio::test]
+async fn mistakes_of_a_ceremony_are_told_before_anybody_signs_for_nothing() {
+    let work = Workplace::new();
+    work.write_trust_documents().await;
+    let says = |arguments: &[&str], words: &str| {
+        let said = work.fails(2, arguments);
+        assert!(
+            said.contains(words),
+            "{arguments:?}: wanted {words:?}, got {said:?}"
+        );
+    };
+    let pending = |words: &str| {
+        let status = work.json(&["status"]);
+        let lines = status["pending"].as_array().unwrap();
+        let found = lines
+            .iter()
+            .any(|line| line.as_str().unwrap().contains(words));
+        assert!(found, "wanted {words:?}, got {lines:?}");
+    };
+    let two = ["--ceremony", "--threshold=root=2", "--threshold=targets=2"];
+    work.json(&[&["init"], &PASSPHRASE[..], &two[..]].concat());
+    pending("root: 0 keys, 2 must sign");
+    pending("tuf-root key import");
+    for owner in ["ann", "ben", "cho"] {
+        let (key, out) = (
+            format!("--key=file:{owner}.pem"),
+            format!("--out={owner}.json"),
+        );
+        let claim = ["key", "claim", "--owner", owner, &key, &out];
+        assert!(
+            work.run(&[&claim[..], &PASSPHRASE[..]].concat())
+                .status
+                .success()
+        );
+    }
+    let import = ["key", "import", "--role=root", "--role=targets"];
+    for owner in ["ann", "ben"] {
+        work.json(&[&import[..], &[format!("{owner}.json").as_str()]].concat());
+    }
+    says(&[&import[..], &["ann.pem"]].concat(), "tuf-root key claim");
+    work.json(&["stage", "root"]);
+    pending("nothing is staged for targets");
+    // A key that comes late is not in what people are about to sign.
+    let late = work.run(&[&import[..], &["cho.json"]].concat());
+    let late = text(&late.stdout);
+    assert!(late.contains("tuf-root unstage root"), "{late}");
+    pending("root: its keys or its threshold were changed");
+    work.json(&["unstage", "root"]);
+    work.json(&["stage", "root"]);
+    work.json(&["payload", "export", "root", "--out=r.json"]);
+    says(&["signature", "import", "r.json"], "this is a request");
+    says(
+        &["key", "import", "--role=root", "r.json"],
+        "tuf-root key claim",
+    );
+    let sign = |owner: &str, file: &str| {
+        let key = format!("--key=file:{owner}.pem");
+        let record = format!("--record={owner}.record");
+        let sign = ["sign", file, &key, &record, "--yes", "--json"];
+        let signed = work.run(&[&sign[..], &PASSPHRASE[..]].concat());
+        let signed: Value = serde_json::from_slice(&signed.stdout).unwrap();
+        let file = signed["files"][0].as_str().unwrap();
+        work.json(&["signature", "import", file]);
+    };
+    let typo = ["sign", "r.json", "--key=file:an.pem", "--yes"];
+    says(
+        &[&typo, &PASSPHRASE[..]].concat(),
+        "the claim was made with",
+    );
+    sign("ann", "r.json");
+    let lacks = work.fails(2, &[&["publish"], &PASSPHRASE[..]].concat());
+    assert!(
+        !lacks.contains("held by ann") && lacks.contains("held by ben"),
+        "{lacks}"
+    );
+    sign("ben", "r.json");
+    // Root has its signatures, and nobody thought of the targets.
+    says(
+        &[&["publish"], &PASSPHRASE[..]].concat(),
+        "tuf-root stage targets",
+    );
+    let empty = work.json(&["stage", "targets"]);
+    let summary = empty["summary"].as_array().unwrap();
+    assert!(
+        summary
+            .iter()
+            .any(|line| line.as_str().unwrap().contains("NO FILES")),
+        "{summary:?}"
+    );
+    work.json(&["target", "add", "trusted_root.json"]);
+    says(
+        &["payload", "export", "targets", "--out=t.json"],
+        "tuf-root unstage targets",
+    );
+    work.json(&["unstage", "targets"]);
+    work.json(&["stage", "targets"]);
+    work.json(&["payload", "export", "targets", "--out=t.json"]);
+    sign("ann", "t.json");
+    sign("cho", "t.json");
+    let published = work.json(&[&["publish"], &PASSPHRASE[..]].concat());
+    assert_eq!(published["warnings"], json!([]));
+    assert_eq!(work.json(&["status"])["pending"], json!([]));
 }
 
 #[test]

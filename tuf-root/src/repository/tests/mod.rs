@@ -352,11 +352,11 @@ async fn policies_that_protect_nothing_are_refused() {
         (change(&shared_key), "different keys for offline and online"),
         (
             change(&|p| p.roles.get_mut(&RoleName::Root).unwrap().threshold = 2),
-            "threshold",
+            "cannot need 2 signatures with 1 keys",
         ),
         (
             change(&|p| p.roles.get_mut(&RoleName::Root).unwrap().threshold = 0),
-            "threshold",
+            "cannot need 0 signatures",
         ),
         (
             change(&|p| p.roles.get_mut(&RoleName::Snapshot).unwrap().keys.clear()),
