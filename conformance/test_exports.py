@@ -141,6 +141,7 @@ def test_git_reads_the_exported_configuration(stack, exported):
     assert value("gitsign.fulcio") == stack.endpoints["fulcio"]
     assert value("gitsign.rekor") == stack.endpoints["rekor"]
     assert value("gitsign.issuer") == stack.endpoints["oidc"]
+    assert value("gitsign.timestampCertChain") == str(exported / "tsa_chain.pem")
     assert value("gpg.x509.program") == "gitsign"
 
 

@@ -135,7 +135,7 @@ pub(super) async fn export(args: ExportArgs) -> Result<(), Failure> {
             let root = std::path::absolute(published.join("root.json")).map_err(say)?;
             Export::client_env(mirror, &root)
         }
-        ExportKind::Gitsign => export.gitconfig(),
+        ExportKind::Gitsign => export.gitconfig(None),
         ExportKind::TrustRootRemote => export.trust_root_remote(name, mirror),
         ExportKind::TrustRootRepository => export.trust_root_repository(name).map_err(say)?,
         ExportKind::TrustRootKeys => export.trust_root_keys(name).map_err(say)?,

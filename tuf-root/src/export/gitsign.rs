@@ -10,6 +10,9 @@ use wire::trust::Timestamp;
 use super::kubernetes::{chain, chains, in_use, key};
 use super::{Export, ExportError, quote};
 
+/// The chain of the timestamp authority among [`Export::pem_files`].
+pub(super) const TSA_CHAIN: &str = "tsa_chain.pem";
+
 impl Export {
     /// The keys and certificates as files: names and contents.
     pub fn pem_files(&self, now: Timestamp) -> Result<Vec<(&'static str, String)>, ExportError> {
@@ -20,7 +23,7 @@ impl Export {
             ("ctfe.pub", key(self.ct_log(now)?)?),
         ];
         if let Ok(authority) = in_use(&root.timestamp_authorities, now) {
-            files.push(("tsa_chain.pem", chain(authority)?));
+            files.push((TSA_CHAIN, chain(authority)?));
         }
         Ok(files)
     }
@@ -42,9 +45,11 @@ impl Export {
         Ok(out)
     }
 
-    /// A git configuration file: include it with `git config include.path FILE`.
+    /// A git configuration file: include it with `git config include.path FILE`. `tsa_chain` is
+    /// where the timestamp authority's chain of [`Self::pem_files`] is: gitsign verifies the time of
+    /// a commit with that, and takes it from nowhere else.
     #[must_use]
-    pub fn gitconfig(&self) -> String {
+    pub fn gitconfig(&self, tsa_chain: Option<&Path>) -> String {
         let config = &self.signing_config;
         let services = [
             ("fulcio", config.ca_urls.first()),
@@ -55,12 +60,31 @@ impl Export {
         let mut out = String::from("[gitsign]\n");
         for (name, service) in services {
             if let Some(service) = service {
-                // Checked URLs: no quotes, no backslashes.
-                out.push_str(&format!("\t{name} = \"{}\"\n", service.url));
+                out.push_str(&format!("\t{name} = {}\n", value(&service.url)));
             }
+        }
+        if !config.tsa_urls.is_empty() {
+            out.push_str(&match tsa_chain {
+                Some(file) => format!(
+                    "\ttimestampCertChain = {}\n",
+                    value(&file.display().to_string())
+                ),
+                None => "\t# Where tsa_chain.pem is, which `export --out` writes:\n\
+                         \t# timestampCertChain = /etc/sigstore/tsa_chain.pem\n"
+                    .to_owned(),
+            });
         }
         out.push_str("[gpg]\n\tformat = x509\n[gpg \"x509\"]\n\tprogram = gitsign\n");
         out.push_str("[commit]\n\tgpgSign = true\n[tag]\n\tgpgSign = true\n");
         out
     }
+}
+
+/// A value as git's configuration files quote it (git-config(1), Syntax).
+fn value(text: &str) -> String {
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n");
+    format!("\"{escaped}\"")
 }

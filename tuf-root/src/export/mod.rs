@@ -31,6 +31,7 @@ use crate::airgap::{ArchiveError, Tree};
 use crate::client::{self, Directory, Expiry, UpdateError};
 use crate::metadata::{Document, DocumentError, NameError, Root, Sha256};
 use crate::trust::{SIGNING_CONFIG, SIGNING_CONFIG_REKOR_V2, TRUSTED_ROOT};
+use gitsign::TSA_CHAIN;
 
 /// Why nothing was exported.
 #[derive(Debug, thiserror::Error)]
@@ -201,13 +202,15 @@ impl Export {
             ));
         }
         let pem = self.pem_files(now)?;
+        let tsa_chain = pem.iter().find(|(name, _)| *name == TSA_CHAIN);
+        let tsa_chain = tsa_chain.map(|(name, _)| out.join(name));
         files.extend(
             pem.into_iter()
                 .map(|(name, text)| (name, text.into_bytes())),
         );
         let mut text = |name, text: String| files.push((name, text.into_bytes()));
         text("legacy.env", self.legacy_env(&out, now)?);
-        text("gitsign.gitconfig", self.gitconfig());
+        text("gitsign.gitconfig", self.gitconfig(tsa_chain.as_deref()));
         let name = admission.map_or("sigstore", |a| &a.name);
         let namespace = admission.map_or("flux-system", |a| &a.namespace);
         if let Some(mirror) = mirror {

@@ -1,0 +1,5 @@
+module sigkeep.example/conformance/gitsign
+
+go 1.26
+
+require github.com/sigstore/gitsign v0.16.1
