@@ -260,3 +260,16 @@ class SigstoreJava(Client):
     def verify(self, bundle: Path, file: Path, email: str, issuer: str | None = None, trust: str | None = None) -> Outcome:
         trust = trust or str(self.stack.trust("trusted_root.json"))
         return self.java("verify", trust, file, bundle, email, issuer or self.issuer)
+
+
+class SigstoreRs(Client):
+    """sigstore-rs verifies; it looks neither at inclusion proofs nor at signed entry timestamps."""
+
+    name = "sigstore-rs"
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.bin = CLIENTS / "bin/sigstore-rs-client"
+
+    def verify(self, bundle: Path, file: Path, email: str, issuer: str | None = None) -> Outcome:
+        return self.run(self.stack.trust("trusted_root.json"), bundle, email, issuer or self.issuer, file)

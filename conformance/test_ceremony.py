@@ -463,6 +463,38 @@ def test_a_restored_backup_goes_on_beyond_the_live_mirror(ceremony, tmp_path, bo
         restored.stop()
 
 
+def test_a_lost_quorum_is_cured_by_a_new_root_under_a_new_url(ceremony, tmp_path, book, stack, clients):
+    server, artifact, bundle = ceremony.server, tmp_path / "artifact.txt", tmp_path / "release.sigstore.json"
+    artifact.write_text("signed before the keys were lost\n")
+    clients["cosign 3"].sign(artifact, bundle, stack.token("dev@corp.example")).accepted()
+    programs = {"cosign3": [CLIENTS / "bin/cosign3"], "cosign2": [CLIENTS / "bin/cosign2"], "js": [CLIENTS / "js/node_modules/.bin/sigstore"]}
+
+    def initialize(url: str, root: Path):
+        for name, command in programs.items():
+            (tmp_path / name).mkdir(exist_ok=True)
+            outcome = run([*command, "initialize", "--mirror", url, "--root", root], tmp_path / name).accepted()
+            assert "fallback" not in outcome.output.lower(), outcome.output
+
+    initialize(server.url, server.dir / "roots/1.root.json")
+    # Only cho still has a key: nothing that the root or the targets say can change any more.
+    server.call("stage root")
+    ceremony.sign("root", "cho")
+    assert "1 of 2" in server.call("publish", code=2)["error"]
+    # New people, the same trusted root, another URL.
+    successor = Ceremony(tmp_path / "successor", book, stack).server
+    try:
+        assert successor.url != server.url
+        first = successor.dir / "roots/1.root.json"
+        with pytest.raises(RepositoryError):
+            update(successor.url, server.dir / "roots/1.root.json", tmp_path / "told-only-the-url")
+        initialize(successor.url, first)
+        assert update(successor.url, first, tmp_path / "python")["versions"]["root"] == 1
+        identity = ["--certificate-identity", "dev@corp.example", "--certificate-oidc-issuer", clients["cosign 3"].issuer]
+        run([*programs["cosign3"], "verify-blob", "--bundle", bundle, *identity, artifact], tmp_path / "cosign3").accepted()
+    finally:
+        successor.stop()
+
+
 def test_every_command_line_of_the_runbook_was_run(book):
     """Last: the tests before it used them all."""
     assert sorted(set(book.lines) - book.used) == []

@@ -116,6 +116,33 @@ def test_a_backend_that_goes_away_gives_clean_errors_and_comes_back_without_a_re
     custody.verify(artifact, bundle).accepted()
 
 
+def readiness(service, expected: int) -> dict:
+    """What `/readyz` says once it has seen the change: it holds what it found for seconds."""
+    deadline = time.monotonic() + 20
+    while (answer := service.get("/readyz"))[0] != expected:
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.2)
+    return json.loads(answer[1])
+
+
+def test_readiness_tells_that_a_key_cannot_sign(custody):
+    services = (custody.fulcio, custody.timestamp)
+    custody.backend.take_away()
+    try:
+        for service in services:
+            if custody.backend.remote:
+                answer = readiness(service, 503)
+                assert answer["status"] == "NOT_READY" and list(answer["failures"]) == ["key"], answer
+                assert not any(secret in json.dumps(answer) for secret in custody.backend.secrets)
+            else:
+                assert readiness(service, 200) == {"status": "READY"}
+            assert service.get("/healthz")[0] == 200
+    finally:
+        custody.backend.give_back()
+    for service in services:
+        readiness(service, 200)
+
+
 def test_no_secret_is_in_a_log_or_command_line_and_memory_is_not_dumped(custody):
     for service in (custody.fulcio, custody.timestamp):
         proc = Path("/proc") / str(service.process.pid)

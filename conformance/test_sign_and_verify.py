@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from clients import SigstoreRs
 from conftest import EMAIL
 
 SIGNERS = ["cosign 3", "cosign 2", "sigstore-python", "sigstore-js", "sigstore-go"]
@@ -15,6 +16,17 @@ def test_every_client_verifies_what_this_client_signed(signer, clients, artifact
     clients[signer].sign(artifact, bundle, token).accepted()
     for verifier in clients.values():
         verifier.verify(bundle, artifact, EMAIL).accepted()
+
+
+@pytest.mark.parametrize("signer", SIGNERS)
+def test_sigstore_rs_verifies_what_this_client_signed(signer, clients, stack, artifact, token, tmp_path):
+    bundle, rust = tmp_path / "bundle.json", SigstoreRs(stack, tmp_path / "home")
+    clients[signer].sign(artifact, bundle, token).accepted()
+    rust.verify(bundle, artifact, EMAIL).accepted()
+    rust.verify(bundle, artifact, "boss@corp.example").refused("certificate|identity")
+    rust.verify(bundle, artifact, EMAIL, "https://accounts.example").refused("certificate|issuer")
+    artifact.write_text("changed\n")
+    rust.verify(bundle, artifact, EMAIL).refused("signature|transparency")
 
 
 def test_cosign_2_signs_and_verifies_in_its_old_bundle_format(clients, artifact, token, tmp_path):
