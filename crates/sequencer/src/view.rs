@@ -11,9 +11,9 @@ use crate::{SignedHead, TreeHead};
 /// A tile in memory, hashed and shared.
 pub(crate) type Tile = Arc<TileTree>;
 
-/// Full tiles kept in memory: 4096 of 16 KiB are 64 MiB, which covers a million leaves. Only who
-/// reads that much of a log fills it.
-const CACHED_TILES: u64 = 4096;
+/// Full tiles of a log that are kept in memory: 2048 of 16 KiB are 32 MiB, which covers half a
+/// million leaves. Only who reads that much of a log fills it.
+const CACHED_TILES: u64 = 2048;
 
 /// One committed state: its signed head, its edge, and the tiles that its batch filled. Proofs for
 /// the entries of that batch need nothing else.

@@ -114,8 +114,9 @@ impl Repository {
     /// When a new root replaces keys of other roles, its publication has two steps, each of which
     /// every client accepts. First those roles are signed with old and new keys, under the old
     /// root; clients ignore signatures of keys that they do not know. Then the new root is
-    /// published, and the old keys sign no more. After a crash the next publication finds out from
-    /// the files which step is next.
+    /// published, and the old keys sign no more. Their last signatures stay until the next
+    /// publication, for clients that looked for a newer root just before there was one. After a
+    /// crash the next publication finds out from the files which step is next.
     async fn step(
         &self,
         lock: File,
@@ -169,6 +170,7 @@ impl Repository {
             repository: self,
             roots: roots.into_iter().chain([root.signed()]).collect(),
             keyring,
+            root_is_new: root != current.root || current.root_pending,
             draft: drafts
                 .targets
                 .as_ref()

@@ -22,6 +22,8 @@ pub(super) struct Signing<'a> {
     /// The roots that must accept what is signed: one, or while keys change the old and the new.
     pub(super) roots: Vec<&'a Root>,
     pub(super) keyring: &'a mut Keyring,
+    /// Whether clients see the newest root only with this publication.
+    pub(super) root_is_new: bool,
     /// Targets that people have signed.
     pub(super) draft: Option<&'a Document<Targets>>,
 }
@@ -151,10 +153,12 @@ impl Signing<'_> {
         self.roots.iter().all(accepts)
     }
 
-    /// Whether an online key signed that no root lists any more.
+    /// Whether an online key signed that no root lists any more. Not while the root is new: a client
+    /// that has just seen that there is no newer root takes the old key's word for a moment yet.
     fn outdated<T: Metadata>(&self, document: &Document<T>) -> bool {
         let listed = |id| (self.roots.iter()).any(|r| r.roles.get(T::ROLE).keyids.contains(&id));
-        matches!(T::ROLE, RoleName::Snapshot | RoleName::Timestamp)
+        !self.root_is_new
+            && matches!(T::ROLE, RoleName::Snapshot | RoleName::Timestamp)
             && document.signers().any(|id| !listed(id))
     }
 

@@ -260,6 +260,8 @@ async fn a_rotation_reaches_the_bucket_step_by_step() {
     let publisher = Publisher::new(&server);
     publisher.publish();
     publisher.json(&["rotate", "online", TO[0], TO[1]]);
+    assert_eq!(publisher.clients_see(&server), 2);
+    publisher.json(&["refresh", TO[0], TO[1]]);
     assert_eq!(publisher.clients_see(&server), 3);
     let writes = server.writes();
     let names: Vec<&str> = writes.iter().map(|[name, ..]| name.as_str()).collect();

@@ -402,13 +402,23 @@ async fn online_keys_are_rotated_without_a_moment_in_which_clients_are_refused()
     let Rotation::Done(outcome) = done else {
         panic!("{done:?}")
     };
-    // Once with both keys, once with the new ones only.
+    // With both keys. A client that has seen that there is no second root yet, and reads the
+    // timestamp only now, knows the old one.
     let expected = [
         (RoleName::Root, 2),
-        (RoleName::Snapshot, 3),
-        (RoleName::Timestamp, 3),
+        (RoleName::Snapshot, 2),
+        (RoleName::Timestamp, 2),
     ];
     assert_eq!(versions(&outcome), expected);
+    let between = it.client(Some(&warm)).await.unwrap();
+    let old_root = warm.root.signed();
+    let old_keys = &old_root.roles.timestamp;
+    between.timestamp.verify(&old_root.keys, old_keys).unwrap();
+    assert_eq!(it.client(None).await.unwrap(), between);
+    // With the new ones only.
+    let refreshed = it.repository.refresh().await.unwrap();
+    let expected = [(RoleName::Snapshot, 3), (RoleName::Timestamp, 3)];
+    assert_eq!(versions(&refreshed), expected);
     let after = it.client(Some(&warm)).await.unwrap();
     assert_eq!(it.client(None).await.unwrap(), after);
     let ((old_s, old_t), (new_s, new_t)) = (online_keys(&warm), online_keys(&after));

@@ -211,6 +211,9 @@ async fn rotation_with_crashes(revoke: bool) -> usize {
             let done = done.unwrap_or_else(|e| panic!("after dying at operation {limit}: {e}"));
             assert!(matches!(done, Rotation::Done(_)));
         }
+        let seen = client(&again, Some(&seen)).await.unwrap();
+        // The old keys' signatures go with the next look at what has to be signed.
+        again.refresh().await.unwrap();
         let after = client(&again, Some(&seen)).await.unwrap();
         let (before, now) = (old.root.signed(), after.root.signed());
         assert_ne!(now.roles.timestamp.keyids, before.roles.timestamp.keyids);
