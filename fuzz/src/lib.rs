@@ -76,7 +76,10 @@ macro_rules! target {
 mod tests {
     use std::path::{Path, PathBuf};
 
+    use std::sync::atomic::Ordering;
+
     use super::TARGETS;
+    use crate::entries::TAKEN;
 
     fn names(directory: &str) -> Vec<String> {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
@@ -94,6 +97,37 @@ mod tests {
         let targets: Vec<_> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(names("fuzz_targets"), targets);
         assert_eq!(names("seeds"), targets);
+    }
+
+    #[test]
+    fn some_seed_of_every_kind_of_entry_is_taken() {
+        let kinds = [
+            "alpine",
+            "cose",
+            "dsse",
+            "hashedrekord",
+            "helm",
+            "intoto",
+            "jar",
+            "rekord",
+            "rfc3161",
+            "rpm",
+            "tuf",
+        ];
+        let mut refused = Vec::new();
+        for (name, run) in TARGETS.iter().filter(|(name, _)| kinds.contains(name)) {
+            let before = TAKEN.load(Ordering::Relaxed);
+            let seeds = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("seeds")
+                .join(name);
+            for entry in std::fs::read_dir(seeds).unwrap() {
+                run(&std::fs::read(entry.unwrap().path()).unwrap());
+            }
+            if TAKEN.load(Ordering::Relaxed) == before {
+                refused.push(name);
+            }
+        }
+        assert!(refused.is_empty(), "{refused:?}");
     }
 
     #[test]

@@ -35,7 +35,12 @@ impl EntryReader {
         let (queue, asked) = mpsc::channel(QUEUE);
         let asked = Arc::new(Mutex::new(asked));
         for _ in 0..LANES {
-            tokio::spawn(serve(Arc::clone(store), log, Arc::clone(&asked)));
+            let (store, asked) = (Arc::clone(store), Arc::clone(&asked));
+            tokio::spawn(async move {
+                let lane = || tokio::spawn(serve(Arc::clone(&store), log, Arc::clone(&asked)));
+                // A fault costs the requests that meet it, not all that follow.
+                while lane().await.is_err_and(|error| error.is_panic()) {}
+            });
         }
         Self { queue }
     }

@@ -10,6 +10,12 @@ pub(crate) fn store(error: sqlx::Error) -> StoreError {
         {
             StoreError::Refused(database.message().to_owned())
         }
+        // Class XX of PostgreSQL's codes: data_corrupted, index_corrupted.
+        sqlx::Error::Database(database)
+            if matches!(database.code().as_deref(), Some("XX001" | "XX002")) =>
+        {
+            StoreError::Corrupt(database.message().to_owned())
+        }
         sqlx::Error::ColumnDecode { .. }
         | sqlx::Error::Decode(_)
         | sqlx::Error::ColumnNotFound(_)

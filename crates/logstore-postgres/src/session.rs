@@ -10,8 +10,8 @@ use crate::error;
 /// A statement or a wait for the row lock ends before the callers' patience does; a process that
 /// hangs between its lock and its commit loses the lock. Every statement here looks up by key: it is
 /// planned once, and a plan made while the tables were small must not scan them for ever. To forbid
-/// scans is to give them a price, which makes the server compile the few statements over tiny tables
-/// to machine code, every time, for 15 ms: so that is off.
+/// scans is to give them a price (up to PostgreSQL 17), which makes the server compile the few
+/// statements over tiny tables to machine code, every time, for 15 ms: so that is off.
 const SETTINGS: &str = "SET statement_timeout = 30000;
      SET lock_timeout = 10000;
      SET idle_in_transaction_session_timeout = 30000;
@@ -81,6 +81,8 @@ mod tests {
         let database = crate::testing::server().await.database().await;
         let mut connection = PgConnection::connect(database.url()).await.unwrap();
         prepare(&mut connection).await.unwrap();
+        let jit = sqlx::query("SHOW jit").fetch_one(&mut connection).await;
+        assert_eq!(jit.unwrap().get::<String, _>(0), "off");
         sqlx::raw_sql("CREATE TABLE tiny (id int); INSERT INTO tiny VALUES (1)")
             .execute(&mut connection)
             .await

@@ -12,6 +12,15 @@ pub(crate) fn store(error: sqlx::Error) -> StoreError {
         {
             StoreError::Refused(database.message().to_owned())
         }
+        // SQLITE_CORRUPT and what extends it.
+        sqlx::Error::Database(database)
+            if database
+                .code()
+                .and_then(|code| code.parse::<u32>().ok())
+                .is_some_and(|code| code & 0xff == 11) =>
+        {
+            StoreError::Corrupt(database.message().to_owned())
+        }
         sqlx::Error::ColumnDecode { .. }
         | sqlx::Error::Decode(_)
         | sqlx::Error::ColumnNotFound(_)

@@ -393,3 +393,18 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], own: &str) -> Result<T, RequestError
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_formats_are_what_files_are_told_apart_by() {
+        let written = |format: serde_json::Value| format.as_str().map(str::to_owned);
+        let formats = [
+            written(serde_json::to_value(RequestFormat::V1).unwrap()),
+            written(serde_json::to_value(AnswerFormat::V1).unwrap()),
+        ];
+        assert_eq!(formats, [Some(REQUEST.to_owned()), Some(ANSWER.to_owned())]);
+    }
+}

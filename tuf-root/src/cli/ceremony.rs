@@ -115,9 +115,9 @@ pub(super) async fn sign(args: Sign) -> Result<(), Failure> {
     }
     let signer = keys::open(&args.key, passphrase.as_ref()).await;
     let signer = signer.map_err(|error| match passphrase {
-        None if matches!(args.key, KeyUri::File(_)) => {
-            say(format_args!("{error} with --passphrase-file"))
-        }
+        None if matches!(args.key, KeyUri::File(_)) => say(format_args!(
+            "{error}. A key file is opened with the passphrase in the file that --passphrase-file names"
+        )),
         _ => say(error),
     })?;
     let key = Key::new(signer.public_key().clone()).map_err(say)?;

@@ -52,14 +52,12 @@ pub(super) async fn serve(args: Serve) -> Result<(), Failure> {
             repository.published_dir().display()
         ),
     }
-    // Now, not a day later when the first signature is due.
-    if !args.no_refresh
-        && let Err(error) = repository.can_refresh().await
-    {
-        tracing::error!(%error, "what is published is served, and nothing can be signed again");
-    }
     let refresh = async {
         if !args.no_refresh {
+            // Now, not a day later when the first signature is due.
+            if let Err(error) = repository.can_refresh().await {
+                tracing::error!(%error, "what is published is served, and nothing can be signed again");
+            }
             refresh::run(repository, args.warn, stop.clone()).await;
         }
     };

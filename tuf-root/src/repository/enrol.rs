@@ -165,11 +165,6 @@ impl RoleState {
         self.keys.iter().any(|key| key.keyid == keyid)
     }
 
-    /// Whether somebody has to come to sign.
-    pub(super) fn is_held_elsewhere(&self) -> bool {
-        self.keys.iter().any(|key| key.uri.is_none())
-    }
-
     /// Takes keys out of the next root. Those that are here can still sign for the old quorum.
     pub(super) fn retire(&mut self, which: impl Fn(&RoleKey) -> bool) {
         let (out, keep) = std::mem::take(&mut self.keys).into_iter().partition(&which);

@@ -32,7 +32,8 @@ pub(super) enum Scope {
 pub struct Outcome {
     /// The new versions; empty if nothing had to change.
     pub published: BTreeMap<RoleName, Version>,
-    /// What needs a person soon: a role that nears its expiry and whose keys are not here.
+    /// What needs a person soon: a role that nears its expiry and whose keys are not here, or a
+    /// publication without what clients verify with.
     pub warnings: Vec<String>,
     /// Clients, by what they have, that were walked through the new tree and accept it.
     pub accepted_by: Vec<String>,
@@ -76,16 +77,20 @@ impl Repository {
     /// Opens the keys of snapshot and timestamp, as a refresh will have to; signs nothing.
     pub async fn can_refresh(&self) -> Result<(), RepositoryError> {
         let state = State::load(&self.dir)?;
+        let current = self.current(&state).await?;
         let mut keyring = Keyring::default();
         for role in [RoleName::Snapshot, RoleName::Timestamp] {
+            let keys = &state.role(role)?.keys;
             let mut reasons = Vec::new();
-            for key in &state.role(role)?.keys {
+            for key in keys {
                 let opened = keyring.open(key, &self.dir, self.passphrase.as_ref());
                 reasons.extend(opened.await.err());
             }
-            // One key of several may be missing: the threshold is what counts, and publishing
-            // judges that. Without any nothing can be signed.
-            if reasons.len() == state.role(role)?.keys.len() {
+            let needed = current
+                .as_ref()
+                .map(|c| c.root.signed().roles.get(role).threshold);
+            let needed = usize::try_from(needed.unwrap_or(1)).unwrap_or(usize::MAX);
+            if keys.len().saturating_sub(reasons.len()) < needed {
                 let reason = reasons.join("; ");
                 return Err(RepositoryError::Quorum { role, reason });
             }
@@ -114,9 +119,8 @@ impl Repository {
     /// When a new root replaces keys of other roles, its publication has two steps, each of which
     /// every client accepts. First those roles are signed with old and new keys, under the old
     /// root; clients ignore signatures of keys that they do not know. Then the new root is
-    /// published, and the old keys sign no more. Their last signatures stay until the next
-    /// publication, for clients that looked for a newer root just before there was one. After a
-    /// crash the next publication finds out from the files which step is next.
+    /// published, and the old keys sign no more. Their last signatures stay for some minutes, for
+    /// clients that looked for a newer root just before there was one. After a crash the next publication finds out from the files which step is next.
     async fn step(
         &self,
         lock: File,
@@ -126,9 +130,6 @@ impl Repository {
         outcome: &mut Outcome,
     ) -> Result<Option<File>, RepositoryError> {
         let mut state = State::load(&self.dir)?;
-        if scope == Scope::Expiring && state.first_root.is_none() {
-            return Err(RepositoryError::NotPublished);
-        }
         let drafts = match scope {
             Scope::Staged => Drafts::load(&self.dir)?,
             Scope::Expiring => Drafts::default(),
@@ -164,13 +165,14 @@ impl Repository {
         if bridge.is_none() {
             self.place_root(&root, &current, outcome, &mut changes)?;
         }
+        let root_is_new = root != current.root || current.root_pending;
         let roots = bridge.map(|trusted| trusted.root.signed());
         let published = current.trusted.as_ref().map(|t| t.targets.signed().version);
         let mut signing = Signing {
             repository: self,
             roots: roots.into_iter().chain([root.signed()]).collect(),
             keyring,
-            root_is_new: root != current.root || current.root_pending,
+            root_is_new,
             draft: drafts
                 .targets
                 .as_ref()
@@ -192,10 +194,13 @@ impl Repository {
             outcome.accepted_by = self.rehearse(&current, &root, &changes).await?;
             return Ok(None);
         }
+        if bridge.is_none() && current.trusted.is_some() && root_is_new {
+            state.root_placed_secs = Some(self.clock.now_secs());
+        }
         // The versions are taken before anything becomes visible.
         state.save(self.storage.as_ref(), &self.dir)?;
         outcome.accepted_by = self.rehearse(&current, &root, &changes).await?;
-        if bridge.is_none() && (current.root_pending || root != current.root) {
+        if bridge.is_none() && root_is_new {
             // Kept before it is published, so that a version number means one content even if the
             // publication is interrupted and taken up again.
             let bytes = root.to_json().map_err(RepositoryError::Document)?;

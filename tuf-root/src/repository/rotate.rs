@@ -27,8 +27,8 @@ impl Repository {
     /// Replaces the keys of snapshot and timestamp by new ones: at `keys`, or new files.
     ///
     /// Stages a root with the new keys. Once it has its signatures, signs with old and new keys
-    /// under the old root, publishes the new one, and signs with the new keys only; no client is
-    /// refused at any moment. Whatever interrupts it, the same call goes on.
+    /// under the old root and publishes the new one. A later refresh signs with the new keys only;
+    /// no client is refused at any moment. Whatever interrupts it, the same call goes on.
     pub async fn rotate_online(
         &self,
         keys: &BTreeMap<RoleName, Vec<KeyUri>>,
@@ -58,7 +58,16 @@ impl Repository {
         let current = self.current(&state).await?;
         let current = current.ok_or(RepositoryError::NotPublished)?;
         let mut keyring = Keyring::default();
-        if !self.is_under_way(&state, &current)? {
+        let under_way = self.is_under_way(&state, &current)?;
+        // Whoever has the keys of today may have those of a rotation that waits, too.
+        let begins = match emergency {
+            true => !state.emergency,
+            false => !under_way,
+        };
+        if begins {
+            if under_way {
+                self.drop_staged_root()?;
+            }
             for role in ONLINE {
                 let uris = match keys.get(&role).filter(|uris| !uris.is_empty()) {
                     Some(uris) => uris.clone(),
@@ -105,8 +114,17 @@ impl Repository {
         }
     }
 
-    /// Whether a rotation began and is not over: the policy's keys are not those of the published
-    /// root, or what is published still has signatures of the old ones.
+    fn drop_staged_root(&self) -> Result<(), RepositoryError> {
+        if let Some(draft) = Drafts::load(&self.dir)?.root {
+            Drafts::remove::<Root>(&self.dir)?;
+            let version = draft.signed().version;
+            self.transcribe(&format!("dropped root version {version}, never published"))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a rotation began and is not over: the policy's keys are not those of the newest
+    /// root, or that is not in place, or keys are revoked that clients still accept.
     fn is_under_way(&self, state: &State, current: &Current) -> Result<bool, RepositoryError> {
         if let Some(draft) = Drafts::load(&self.dir)?.root
             && draft.signed().version > current.root.signed().version
@@ -118,12 +136,8 @@ impl Repository {
                 version: draft.signed().version,
             });
         }
-        let foreign = current.trusted.as_ref().is_some_and(|trusted| {
-            let keys = &current.root.signed().roles.timestamp.keyids;
-            trusted.timestamp.signers().any(|id| !keys.contains(&id))
-        });
         let begun = !lists_all(state, current.root.signed())?;
-        Ok(begun || current.root_pending || foreign)
+        Ok(begun || current.root_pending || state.emergency)
     }
 
     fn unused_key_file(&self, role: RoleName) -> KeyUri {

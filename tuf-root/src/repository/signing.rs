@@ -2,7 +2,7 @@
 
 use super::keyring::Keyring;
 use super::publish::{Outcome, Scope, expiring, staged_targets};
-use super::state::State;
+use super::state::{RoleState, State};
 use super::tree::Changes;
 use super::{Repository, RepositoryError, io, storage};
 use crate::client::Trusted;
@@ -15,6 +15,9 @@ use crate::trust::TRUSTED_ROOT;
 
 /// How far the clock may be behind the one of the last signing, in seconds.
 const CLOCK_TOLERANCE: u64 = 300;
+
+/// How long a client may take from its look for a newer root to that for the timestamp, in seconds.
+pub(super) const GRACE: u64 = 300;
 
 /// The signing of targets, snapshot and timestamp.
 pub(super) struct Signing<'a> {
@@ -140,11 +143,20 @@ impl Signing<'_> {
                 Ok(None)
             }
             // People hold the keys: they sign what was staged for them.
-            Err(RepositoryError::Quorum { role, .. }) if state.role(role)?.is_held_elsewhere() => {
+            Err(RepositoryError::Quorum { role, .. }) if self.needs_people(state.role(role)?) => {
                 Err(RepositoryError::NotStaged(role))
             }
             other => other,
         }
+    }
+
+    /// Whether the keys of targets that are here are too few, even if all of them sign.
+    fn needs_people(&self, targets: &RoleState) -> bool {
+        let here = targets.keys.iter().filter(|key| key.uri.is_some()).count();
+        let needed = self.roots.iter().map(|root| root.roles.targets.threshold);
+        needed
+            .max()
+            .is_some_and(|k| usize::try_from(k).is_ok_and(|k| here < k))
     }
 
     /// Whether all roots accept the document as it is signed.
@@ -155,10 +167,14 @@ impl Signing<'_> {
 
     /// Whether an online key signed that no root lists any more. Not while the root is new: a client
     /// that has just seen that there is no newer root takes the old key's word for a moment yet.
-    fn outdated<T: Metadata>(&self, document: &Document<T>) -> bool {
+    fn outdated<T: Metadata>(&self, document: &Document<T>, state: &State) -> bool {
+        let now = self.repository.clock.now_secs();
+        let placed = state.root_placed_secs;
+        if self.root_is_new || placed.is_some_and(|placed| now < placed.saturating_add(GRACE)) {
+            return false;
+        }
         let listed = |id| (self.roots.iter()).any(|r| r.roles.get(T::ROLE).keyids.contains(&id));
-        !self.root_is_new
-            && matches!(T::ROLE, RoleName::Snapshot | RoleName::Timestamp)
+        matches!(T::ROLE, RoleName::Snapshot | RoleName::Timestamp)
             && document.signers().any(|id| !listed(id))
     }
 
@@ -190,7 +206,7 @@ impl Signing<'_> {
         let repository = self.repository;
         let role = state.role(T::ROLE)?.clone();
         let current = |old: &Document<T>| {
-            !repository.due(old, &role) && self.accepted(old) && !self.outdated(old)
+            !repository.due(old, &role) && self.accepted(old) && !self.outdated(old, state)
         };
         if !changed && !state.overtake.contains(&T::ROLE) && old.is_some_and(current) {
             return Ok(None);

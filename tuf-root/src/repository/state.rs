@@ -35,6 +35,9 @@ pub(super) struct State {
     /// other versions than this directory remembers.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(super) overtake: BTreeSet<RoleName>,
+    /// When the newest root was put in place, in seconds since the Unix epoch, if after another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) root_placed_secs: Option<u64>,
     /// Keys are replaced that must not sign once more, not even to bridge the change.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) emergency: bool,
@@ -94,6 +97,7 @@ impl State {
             taken: BTreeMap::new(),
             staged: BTreeMap::new(),
             overtake: BTreeSet::new(),
+            root_placed_secs: None,
             emergency: false,
         }
     }

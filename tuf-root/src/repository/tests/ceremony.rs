@@ -415,7 +415,9 @@ async fn online_keys_are_rotated_without_a_moment_in_which_clients_are_refused()
     let old_keys = &old_root.roles.timestamp;
     between.timestamp.verify(&old_root.keys, old_keys).unwrap();
     assert_eq!(it.client(None).await.unwrap(), between);
-    // With the new ones only.
+    // With the new ones only, and not before everybody has looked for a newer root once more.
+    assert_eq!(it.repository.refresh().await.unwrap(), Outcome::default());
+    it.clock.advance(GRACE);
     let refreshed = it.repository.refresh().await.unwrap();
     let expected = [(RoleName::Snapshot, 3), (RoleName::Timestamp, 3)];
     assert_eq!(versions(&refreshed), expected);
@@ -480,6 +482,70 @@ async fn a_thief_of_the_online_keys_is_locked_out_and_forgotten() {
     .unwrap();
     let refused = it.client(Some(&healed)).await.unwrap_err();
     assert!(matches!(refused, client::UpdateError::Signature(_)));
+}
+
+#[tokio::test]
+async fn keys_that_were_rotated_a_moment_ago_are_revoked_all_the_same() {
+    let it = Ceremony::published().await;
+    let none = BTreeMap::new();
+    it.repository.rotate_online(&none).await.unwrap();
+    let root = it.repository.request(RoleName::Root).await.unwrap();
+    it.sign(&root, &[0, 1]).await;
+    it.repository.rotate_online(&none).await.unwrap();
+    let rotated = it.client(None).await.unwrap();
+    let waiting = it.repository.revoke_online(&none).await.unwrap();
+    assert!(matches!(waiting, Rotation::Waiting(_)), "{waiting:?}");
+    let root = it.repository.request(RoleName::Root).await.unwrap();
+    it.sign(&root, &[1, 2]).await;
+    it.repository.revoke_online(&none).await.unwrap();
+    let revoked = it.client(Some(&rotated)).await.unwrap();
+    assert_eq!(revoked.root.signed().version.get(), 3);
+    let ((old_s, old_t), (new_s, new_t)) = (online_keys(&rotated), online_keys(&revoked));
+    assert!(old_s != new_s && old_t != new_t);
+    assert_eq!(revoked.timestamp.signers().collect::<Vec<_>>(), new_t);
+}
+
+#[tokio::test]
+async fn a_theft_during_a_rotation_takes_the_new_keys_too() {
+    let it = Ceremony::published().await;
+    let warm = it.client(None).await.unwrap();
+    let none = BTreeMap::new();
+    it.repository.rotate_online(&none).await.unwrap();
+    let rotation = it.repository.request(RoleName::Root).await.unwrap();
+    it.sign(&rotation, &[0]).await;
+    it.repository.revoke_online(&none).await.unwrap();
+    let root = it.repository.request(RoleName::Root).await.unwrap();
+    assert_ne!(root.payload(), rotation.payload());
+    it.sign(&root, &[1, 2]).await;
+    let done = it.repository.revoke_online(&none).await.unwrap();
+    assert!(matches!(done, Rotation::Done(_)), "{done:?}");
+    let revoked = it.client(Some(&warm)).await.unwrap();
+    let stolen: Vec<KeyId> = Request::read(&rotation.to_json().unwrap())
+        .map(|(_, proposal)| match proposal.content {
+            crate::ceremony::Content::Root(document) => {
+                let roles = &document.signed().roles;
+                [&roles.snapshot.keyids[..], &roles.timestamp.keyids[..]].concat()
+            }
+            crate::ceremony::Content::Targets(_) => Vec::new(),
+        })
+        .unwrap();
+    assert!(!stolen.is_empty());
+    let (snapshot, timestamp) = online_keys(&revoked);
+    assert!(
+        stolen
+            .iter()
+            .all(|id| !snapshot.contains(id) && !timestamp.contains(id))
+    );
+}
+
+#[tokio::test]
+async fn whoever_cannot_refresh_is_told_before_it_is_due() {
+    let it = Ceremony::published().await;
+    it.repository.can_refresh().await.unwrap();
+    let shared = Arc::clone(&it.clock) as SharedClock;
+    let wrong = Repository::open(it.dir.path(), None, shared).unwrap();
+    let error = wrong.can_refresh().await.unwrap_err().to_string();
+    assert!(error.contains("--passphrase-file"), "{error}");
 }
 
 #[tokio::test]

@@ -213,6 +213,7 @@ async fn rotation_with_crashes(revoke: bool) -> usize {
         }
         let seen = client(&again, Some(&seen)).await.unwrap();
         // The old keys' signatures go with the next look at what has to be signed.
+        clock.advance(GRACE);
         again.refresh().await.unwrap();
         let after = client(&again, Some(&seen)).await.unwrap();
         let (before, now) = (old.root.signed(), after.root.signed());

@@ -13,6 +13,7 @@ use crate::policy::Period;
 
 const START_MS: u64 = 1_800_000_000_000;
 const DAY: Duration = Duration::from_secs(86_400);
+const GRACE: Duration = Duration::from_secs(super::signing::GRACE);
 
 fn passphrase() -> Passphrase {
     Passphrase::new("a passphrase for tests")
