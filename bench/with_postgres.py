@@ -19,6 +19,12 @@ def main() -> int:
     try:
         server = Postgres(folder / "postgres")
         try:
+            # What docs/operating-the-log.md asks of a server: room for the indices that are written
+            # all over, and no checkpoint every few seconds.
+            for setting in ("shared_buffers = '4GB'", "max_wal_size = '8GB'"):
+                server.query("postgres", f"ALTER SYSTEM SET {setting}")
+            server.stop()
+            server.start()
             url = server.create_database("bench")
             return subprocess.run([*sys.argv[1:], "--postgres", url]).returncode
         finally:
