@@ -70,6 +70,7 @@ pub(crate) async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::E
 
 #[cfg(all(test, feature = "testing"))]
 mod tests {
+    // Test code: no outside input reaches it.
     #![allow(clippy::unwrap_used)]
 
     use sqlx::Connection as _;

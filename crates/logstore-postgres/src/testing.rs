@@ -10,6 +10,7 @@
 //! ends: a shell between them waits for the process's end of a pipe to close. Started as root, the
 //! server runs as the user `postgres` or `nobody`, because PostgreSQL refuses to run as root.
 
+// Compiled for tests only, which are its only input: it panics so that they fail.
 #![allow(clippy::panic, clippy::expect_used)]
 
 use std::os::unix::fs::{MetadataExt as _, chown};

@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::log::Shared;
 use crate::recent::Recent;
 use crate::state::{self, State, SyncError};
-use crate::view::{View, hashed};
+use crate::view::View;
 use crate::{AppendError, Format, SignedHead, TreeHead};
 
 /// Bytes of entries after which a batch is closed: what one statement carries stays small.
@@ -324,10 +324,7 @@ impl<F: Format> Sequencer<F> {
         };
         metrics::histogram!("log_head_signature_seconds", "log" => self.label.clone())
             .record(started.elapsed());
-        let view_tiles: HashMap<_, _> = filled
-            .iter()
-            .map(|(id, tile)| (*id, hashed(tile)))
-            .collect();
+        let view_tiles = filled.iter().cloned().collect();
         tiles.extend(filled);
         let update = Arc::new(Update {
             entries,
@@ -357,13 +354,14 @@ impl<F: Format> Sequencer<F> {
                 {
                     return Err((self.unguarded(&error), assigned));
                 }
-                self.shared.tiles.remember(&view.filled).await;
                 self.shared.publish(Arc::clone(&view));
                 self.meter(assigned.len(), view.head().size, started);
                 for assigned in assigned {
                     self.recent.insert(known_at(&assigned, timestamp_ms));
                     answer(assigned, timestamp_ms, &view);
                 }
+                // Nobody waits for this any more.
+                self.shared.tiles.remember(&view).await;
                 Ok(())
             }
             Ok(Outcome::Moved(known)) => self.settle(&known, assigned, timestamp_ms),

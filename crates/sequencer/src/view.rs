@@ -21,9 +21,9 @@ const CACHED_TILES: u64 = 2048;
 pub(crate) struct View {
     pub(crate) signed: Arc<SignedHead>,
     pub(crate) edge: Edge,
-    pub(crate) filled: HashMap<TileId, Tile>,
-    /// The edge, hashed when it is first read.
-    edge_tiles: OnceLock<HashMap<TileId, Tile>>,
+    filled: HashMap<TileId, Vec<Hash>>,
+    /// The edge and what was filled, hashed when they are first read.
+    tiles: OnceLock<HashMap<TileId, Tile>>,
     /// What the proofs of the batch share. Never used for other entries: it would grow with them.
     memo: Mutex<Memo>,
 }
@@ -35,7 +35,7 @@ impl View {
             signed: Arc::new(signed),
             edge,
             filled: HashMap::new(),
-            edge_tiles: OnceLock::new(),
+            tiles: OnceLock::new(),
             memo: Mutex::default(),
         }
     }
@@ -45,7 +45,7 @@ impl View {
         before: &Edge,
         signed: SignedHead,
         edge: Edge,
-        filled: HashMap<TileId, Tile>,
+        filled: HashMap<TileId, Vec<Hash>>,
     ) -> Self {
         let mut memo = Memo::default();
         memo.learn(before);
@@ -54,7 +54,7 @@ impl View {
             signed: Arc::new(signed),
             edge,
             filled,
-            edge_tiles: OnceLock::new(),
+            tiles: OnceLock::new(),
             memo: Mutex::new(memo),
         }
     }
@@ -66,18 +66,19 @@ impl View {
         plan.evaluate_with(&mut memo, |id| {
             self.edge
                 .tile(id)
-                .or_else(|| self.filled.get(&id).map(|tile| tile.entries()))
+                .or_else(|| self.filled.get(&id).map(AsRef::as_ref))
         })
         .ok()
     }
 
     /// A tile of the edge, or one that the batch filled.
     fn tile(&self, id: TileId) -> Option<&Tile> {
-        let edge = self.edge_tiles.get_or_init(|| {
-            let tiles = self.edge.tiles();
+        let tiles = self.tiles.get_or_init(|| {
+            let filled = self.filled.iter().map(|(id, tile)| (*id, tile.as_slice()));
+            let tiles = self.edge.tiles().chain(filled);
             tiles.map(|(id, tile)| (id, hashed(tile))).collect()
         });
-        edge.get(&id).or_else(|| self.filled.get(&id))
+        tiles.get(&id)
     }
 
     pub(crate) fn head(&self) -> &TreeHead {
@@ -102,10 +103,12 @@ impl Tiles {
         }
     }
 
-    /// Remembers tiles that a batch filled.
-    pub(crate) async fn remember(&self, filled: &HashMap<TileId, Tile>) {
-        for (id, tile) in filled {
-            self.full.insert(*id, Arc::clone(tile)).await;
+    /// Remembers the tiles that the view's batch filled.
+    pub(crate) async fn remember(&self, view: &View) {
+        for id in view.filled.keys() {
+            if let Some(tile) = view.tile(*id) {
+                self.full.insert(*id, Arc::clone(tile)).await;
+            }
         }
     }
 
@@ -215,6 +218,6 @@ pub(crate) async fn extends(
 }
 
 /// Hashes a tile.
-pub(crate) fn hashed(tile: &[Hash]) -> Tile {
+fn hashed(tile: &[Hash]) -> Tile {
     Arc::new(TileTree::new(tile))
 }

@@ -4,6 +4,7 @@
 //! with the name of the check. The suite writes no trees: tiles and roots are whatever it likes,
 //! because a store must not care.
 
+// Compiled for tests only, which are its only input: it panics so that they fail.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod batches;
