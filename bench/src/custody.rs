@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::stack::Stack;
+use crate::stack::{self, Stack};
 use crate::{Error, load, work};
 
 /// Where Debian, Fedora, a build from source and Homebrew put SoftHSM's module.
@@ -55,7 +55,7 @@ pub(crate) async fn measure(
         ("wrapped", hsm.wrapped(folder.path())),
     ] {
         let place = folder.path().join(name);
-        let mut authority = Authority::start(sigkeep, &stack, &hsm, &place, &key).await?;
+        let authority = Authority::start(sigkeep, &stack, &hsm, &place, &key).await?;
         for &clients in clients {
             let before = authority.step_seconds().await?;
             let work = work::certificates(clients, &token);
@@ -75,7 +75,7 @@ pub(crate) async fn measure(
                 .for_each(|step| print!(" {:>13.0}%", 100.0 * step / all));
             println!();
         }
-        authority.stop()?;
+        stack::terminate(authority.child).await?;
     }
     stack.stop().await?;
     Ok(())
@@ -249,13 +249,6 @@ impl Authority {
                 Some((step.to_owned(), value.parse().ok()?))
             })
             .collect())
-    }
-
-    fn stop(&mut self) -> Result<(), Error> {
-        let id = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &id]).status()?;
-        self.child.wait()?;
-        Ok(())
     }
 }
 

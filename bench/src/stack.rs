@@ -119,21 +119,24 @@ impl Stack {
     }
 
     /// Stops it as an operator would, and returns its folder.
-    pub(crate) async fn stop(mut self) -> Result<tempfile::TempDir, Error> {
-        Command::new("kill")
-            .args(["-TERM", &self.child.id().to_string()])
-            .status()?;
-        let status = tokio::task::spawn_blocking(move || {
-            self.child.wait().map(|status| (status, self.folder))
-        })
-        .await
-        .map_err(|error| Error::Stack(error.to_string()))?;
-        let (status, folder) = status?;
-        if !status.success() {
-            return Err(Error::Stack(format!(
-                "`sigkeep up` ended with {status} when asked to stop"
-            )));
-        }
-        Ok(folder)
+    pub(crate) async fn stop(self) -> Result<tempfile::TempDir, Error> {
+        terminate(self.child).await?;
+        Ok(self.folder)
     }
+}
+
+/// Stops a service as an operator would; it must end well.
+pub(crate) async fn terminate(mut child: Child) -> Result<(), Error> {
+    Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()?;
+    let status = tokio::task::spawn_blocking(move || child.wait())
+        .await
+        .map_err(|error| Error::Stack(error.to_string()))??;
+    if !status.success() {
+        return Err(Error::Stack(format!(
+            "a service ended with {status} when asked to stop"
+        )));
+    }
+    Ok(())
 }
