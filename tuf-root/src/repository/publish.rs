@@ -165,14 +165,16 @@ impl Repository {
         if bridge.is_none() {
             self.place_root(&root, &current, outcome, &mut changes)?;
         }
-        let root_is_new = root != current.root || current.root_pending;
+        let root_is_new = current.lacks(&root);
+        if bridge.is_none() && current.trusted.is_some() && root_is_new {
+            state.root_placed_secs = Some(self.clock.now_secs());
+        }
         let roots = bridge.map(|trusted| trusted.root.signed());
         let published = current.trusted.as_ref().map(|t| t.targets.signed().version);
         let mut signing = Signing {
             repository: self,
             roots: roots.into_iter().chain([root.signed()]).collect(),
             keyring,
-            root_is_new,
             draft: drafts
                 .targets
                 .as_ref()
@@ -193,9 +195,6 @@ impl Repository {
         if mode == Mode::Simulate {
             outcome.accepted_by = self.rehearse(&current, &root, &changes).await?;
             return Ok(None);
-        }
-        if bridge.is_none() && current.trusted.is_some() && root_is_new {
-            state.root_placed_secs = Some(self.clock.now_secs());
         }
         // The versions are taken before anything becomes visible.
         state.save(self.storage.as_ref(), &self.dir)?;

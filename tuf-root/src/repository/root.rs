@@ -148,7 +148,7 @@ impl Repository {
         if placed.ok().as_ref() != Some(&bytes) {
             changes.root = Some(bytes.clone());
         }
-        if current.root_pending || *root != current.root {
+        if current.lacks(root) {
             changes.versioned.push((root.signed().file_name(), bytes));
             let version = root.signed().version;
             outcome.published.insert(RoleName::Root, version);

@@ -66,7 +66,7 @@ impl Repository {
         };
         if begins {
             if under_way {
-                self.drop_staged_root()?;
+                self.drop_draft(RoleName::Root)?;
             }
             for role in ONLINE {
                 let uris = match keys.get(&role).filter(|uris| !uris.is_empty()) {
@@ -112,15 +112,6 @@ impl Repository {
             Err(e @ RepositoryError::Unsigned { .. }) => Ok(Rotation::Waiting(e.to_string())),
             Err(other) => Err(other),
         }
-    }
-
-    fn drop_staged_root(&self) -> Result<(), RepositoryError> {
-        if let Some(draft) = Drafts::load(&self.dir)?.root {
-            Drafts::remove::<Root>(&self.dir)?;
-            let version = draft.signed().version;
-            self.transcribe(&format!("dropped root version {version}, never published"))?;
-        }
-        Ok(())
     }
 
     /// Whether a rotation began and is not over: the policy's keys are not those of the newest

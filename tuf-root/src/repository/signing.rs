@@ -25,8 +25,6 @@ pub(super) struct Signing<'a> {
     /// The roots that must accept what is signed: one, or while keys change the old and the new.
     pub(super) roots: Vec<&'a Root>,
     pub(super) keyring: &'a mut Keyring,
-    /// Whether clients see the newest root only with this publication.
-    pub(super) root_is_new: bool,
     /// Targets that people have signed.
     pub(super) draft: Option<&'a Document<Targets>>,
 }
@@ -170,7 +168,7 @@ impl Signing<'_> {
     fn outdated<T: Metadata>(&self, document: &Document<T>, state: &State) -> bool {
         let now = self.repository.clock.now_secs();
         let placed = state.root_placed_secs;
-        if self.root_is_new || placed.is_some_and(|placed| now < placed.saturating_add(GRACE)) {
+        if placed.is_some_and(|placed| now < placed.saturating_add(GRACE)) {
             return false;
         }
         let listed = |id| (self.roots.iter()).any(|r| r.roles.get(T::ROLE).keyids.contains(&id));

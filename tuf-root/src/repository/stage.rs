@@ -88,31 +88,36 @@ impl Repository {
     /// Drops what is staged for root or targets.
     pub async fn unstage(&self, role: RoleName) -> Result<(), RepositoryError> {
         let _lock = self.lock().await?;
+        match self.drop_draft(role)? {
+            true => Ok(()),
+            false => Err(RepositoryError::NothingToUnstage(role)),
+        }
+    }
+
+    /// Drops what is staged for root or targets, under the lock; whether anything was.
+    pub(super) fn drop_draft(&self, role: RoleName) -> Result<bool, RepositoryError> {
         let drafts = Drafts::load(&self.dir)?;
         let version = match role {
             RoleName::Root => drafts.root.map(|d| d.signed().version),
             _ => drafts.targets.map(|d| d.signed().version),
         };
-        let version = version.ok_or(RepositoryError::NothingToUnstage(role))?;
+        let Some(version) = version else {
+            return Ok(false);
+        };
         match role {
             RoleName::Root => Drafts::remove::<Root>(&self.dir)?,
             _ => Drafts::remove::<Targets>(&self.dir)?,
         }
         self.transcribe(&format!(
             "dropped {role} version {version}, never published"
-        ))
+        ))?;
+        Ok(true)
     }
 
     /// What keyholders are given to sign for a staged document.
     pub async fn request(&self, role: RoleName) -> Result<Request, RepositoryError> {
         let state = State::load(&self.dir)?;
         let current = self.current(&state).await?;
-        let drafts = Drafts::load(&self.dir)?;
-        let stale = |draft: Document<Targets>| draft.signed().targets != staged_targets(&state);
-        if role == RoleName::Targets && drafts.targets.is_some_and(stale) {
-            // Nobody should sign what cannot be published.
-            return Err(RepositoryError::StaleTargets);
-        }
         self.request_locked(role, &state, current.as_ref()).await
     }
 
@@ -234,6 +239,11 @@ impl Repository {
         current: Option<&Current>,
     ) -> Result<Request, RepositoryError> {
         let drafts = Drafts::load(&self.dir)?;
+        let stale = |draft: &Document<Targets>| draft.signed().targets != staged_targets(state);
+        if role == RoleName::Targets && drafts.targets.as_ref().is_some_and(stale) {
+            // Nobody should sign what cannot be published.
+            return Err(RepositoryError::StaleTargets);
+        }
         let proposal = self.proposal(role, &drafts, current, state).await?;
         let proposal = proposal.ok_or(RepositoryError::NotStaged(role))?;
         Ok(Request::of(&state.id(), &proposal)?)

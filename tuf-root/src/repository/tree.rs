@@ -31,6 +31,11 @@ impl Current {
         }
     }
 
+    /// Whether clients have yet to see `root`.
+    pub(super) fn lacks(&self, root: &Document<Root>) -> bool {
+        self.root_pending || *root != self.root
+    }
+
     /// Reads the archive of roots and the published tree and checks that one follows from the
     /// other, signatures and target files included. Expiry does not matter here.
     pub(super) async fn load(dir: &Path, pinned: Sha256) -> Result<Self, RepositoryError> {

@@ -47,6 +47,26 @@ impl Workplace {
         said
     }
 
+    /// Fails with this exit code and says this.
+    fn says(&self, code: i32, arguments: &[&str], words: &str) {
+        let said = self.fails(code, arguments);
+        assert!(
+            said.contains(words),
+            "{arguments:?}: wanted {words:?}, got {said:?}"
+        );
+    }
+
+    /// Makes the key of a holder and a claim to it, `OWNER.pem` and `OWNER.json`.
+    fn claim(&self, owner: &str) {
+        let (key, out) = (
+            format!("--key=file:{owner}.pem"),
+            format!("--out={owner}.json"),
+        );
+        let claim = ["key", "claim", "--owner", owner, &key, &out];
+        let made = self.run(&[&claim[..], &PASSPHRASE[..]].concat());
+        assert!(made.status.success());
+    }
+
     async fn write_trust_documents(&self) {
         let files = tuf_root::target_files(&services().await, crate::material::epoch()).unwrap();
         for file in files {
@@ -124,13 +144,7 @@ async fn from_nothing_to_an_exported_trust_root() {
 #[test]
 fn wrong_steps_say_the_right_one() {
     let work = Workplace::new();
-    let says = |code, arguments: &[&str], words: &str| {
-        let said = work.fails(code, arguments);
-        assert!(
-            said.contains(words),
-            "{arguments:?}: wanted {words:?}, got {said:?}"
-        );
-    };
+    let says = |code, arguments: &[&str], words: &str| work.says(code, arguments, words);
     says(2, &["publish"], "tuf-root init");
     says(2, &["init"], "--passphrase-file");
     says(
@@ -230,13 +244,7 @@ fn roles_get_the_keys_thresholds_and_expiries_that_were_asked_for() {
 #[test]
 fn a_ceremony_says_at_each_step_what_comes_next() {
     let work = Workplace::new();
-    let says = |code, arguments: &[&str], words: &str| {
-        let said = work.fails(code, arguments);
-        assert!(
-            said.contains(words),
-            "{arguments:?}: wanted {words:?}, got {said:?}"
-        );
-    };
+    let says = |code, arguments: &[&str], words: &str| work.says(code, arguments, words);
     let two = ["--ceremony", "--threshold=root=2", "--threshold=targets=1"];
     work.json(&[&["init"], &PASSPHRASE[..], &two[..]].concat());
     says(2, &["stage", "root"], "root has 0 keys");
@@ -247,16 +255,7 @@ fn a_ceremony_says_at_each_step_what_comes_next() {
         "tuf-root key claim",
     );
     for owner in ["ann", "ben"] {
-        let (key, out) = (
-            format!("--key=file:{owner}.pem"),
-            format!("--out={owner}.json"),
-        );
-        let claim = ["key", "claim", "--owner", owner, &key, &out];
-        assert!(
-            work.run(&[&claim[..], &PASSPHRASE[..]].concat())
-                .status
-                .success()
-        );
+        work.claim(owner);
         let roles = ["--role=root", "--role=targets"];
         work.json(
             &[
@@ -320,13 +319,7 @@ fn a_ceremony_says_at_each_step_what_comes_next() {
 async fn mistakes_of_a_ceremony_are_told_before_anybody_signs_for_nothing() {
     let work = Workplace::new();
     work.write_trust_documents().await;
-    let says = |arguments: &[&str], words: &str| {
-        let said = work.fails(2, arguments);
-        assert!(
-            said.contains(words),
-            "{arguments:?}: wanted {words:?}, got {said:?}"
-        );
-    };
+    let says = |arguments: &[&str], words: &str| work.says(2, arguments, words);
     let pending = |words: &str| {
         let status = work.json(&["status"]);
         let lines = status["pending"].as_array().unwrap();
@@ -340,16 +333,7 @@ async fn mistakes_of_a_ceremony_are_told_before_anybody_signs_for_nothing() {
     pending("root: 0 keys, 2 must sign");
     pending("tuf-root key import");
     for owner in ["ann", "ben", "cho"] {
-        let (key, out) = (
-            format!("--key=file:{owner}.pem"),
-            format!("--out={owner}.json"),
-        );
-        let claim = ["key", "claim", "--owner", owner, &key, &out];
-        assert!(
-            work.run(&[&claim[..], &PASSPHRASE[..]].concat())
-                .status
-                .success()
-        );
+        work.claim(owner);
     }
     let import = ["key", "import", "--role=root", "--role=targets"];
     for owner in ["ann", "ben"] {
