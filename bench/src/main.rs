@@ -66,6 +66,10 @@ enum Command {
         /// Numbers of clients.
         #[arg(long, value_delimiter = ',', default_value = "1,64")]
         clients: Vec<usize>,
+        /// The `host:port` of a log that runs already, instead of a new one; entries are written to
+        /// it.
+        #[arg(long, conflicts_with = "postgres")]
+        rekor: Option<String>,
     },
     /// Certificates with the key in a file, in SoftHSM, and in a file that SoftHSM unwraps, with
     /// the share of time of each step.
@@ -129,9 +133,19 @@ async fn run(Arguments { command, common }: Arguments) -> Result<(), Error> {
                 .print(json);
             Ok(())
         }
-        Command::Reads { entries, clients } => {
-            reads::measure(&common.sigkeep, named()?, entries, &clients, time).await
+        Command::Reads {
+            entries,
+            clients,
+            rekor: Some(rekor),
+        } => {
+            let size = reads::fill(&rekor, entries).await?;
+            reads::measure_at(&rekor, size, &clients, time).await
         }
+        Command::Reads {
+            entries,
+            clients,
+            rekor: None,
+        } => reads::measure(&common.sigkeep, named()?, entries, &clients, time).await,
         Command::Custody { clients } => {
             let database = database.as_ref().map(Database::url);
             custody::measure(&common.sigkeep, database, &clients, time).await

@@ -20,8 +20,7 @@ struct LogInfo {
     size: u64,
 }
 
-/// Fills a log in PostgreSQL with `entries` over its API, then reads at random for `time` with each
-/// number of clients, and writes again.
+/// Measures a new log in PostgreSQL, as [`measure_at`], and what its entries take there.
 pub(crate) async fn measure(
     sigkeep: &std::path::Path,
     database: &Database,
@@ -30,18 +29,35 @@ pub(crate) async fn measure(
     time: Duration,
 ) -> Result<(), Error> {
     let stack = Stack::start(sigkeep, Some(database.url())).await?;
-    let mut size = size_of(&stack).await?;
-    while size < entries {
-        load::run(&stack.rekor, FILLERS, FILL, work::log_entries(FILLERS)).await?;
-        size = size_of(&stack).await?;
-        eprintln!("{size} of {entries} entries");
-    }
+    let size = fill(&stack.rekor, entries).await?;
     let bytes = database.bytes()? as f64 / size as f64;
     println!("{size} entries of {bytes:.0} bytes each in the database");
     println!();
+    measure_at(&stack.rekor, size, clients, time).await?;
+    stack.stop().await.map(drop)
+}
+
+/// Fills the log at `host:port` with `entries` over its API; returns how many it has.
+pub(crate) async fn fill(rekor: &str, entries: u64) -> Result<u64, Error> {
+    let mut size = size_of(rekor).await?;
+    while size < entries {
+        load::run(rekor, FILLERS, FILL, work::log_entries(FILLERS)).await?;
+        size = size_of(rekor).await?;
+        eprintln!("{size} of {entries} entries");
+    }
+    Ok(size)
+}
+
+/// Reads at random below `size` for `time` with each number of clients, and writes.
+pub(crate) async fn measure_at(
+    rekor: &str,
+    size: u64,
+    clients: &[usize],
+    time: Duration,
+) -> Result<(), Error> {
     println!("what               clients     per s   p50 ms   p99 ms");
     for &clients in clients {
-        let run = async |work| load::run(&stack.rekor, clients, time, work).await;
+        let run = async |work| load::run(rekor, clients, time, work).await;
         print("GET /ping", clients, &run(work::pings(clients)).await?);
         print(
             "entry by index",
@@ -59,12 +75,11 @@ pub(crate) async fn measure(
             &run(work::log_entries(clients)).await?,
         );
     }
-    stack.stop().await?;
     Ok(())
 }
 
-async fn size_of(stack: &Stack) -> Result<u64, Error> {
-    let body = load::get(&stack.rekor, "/api/v1/log").await?;
+async fn size_of(rekor: &str) -> Result<u64, Error> {
+    let body = load::get(rekor, "/api/v1/log").await?;
     let info: LogInfo = serde_json::from_slice(&body)
         .map_err(|error| Error::Request(format!("/api/v1/log: {error}")))?;
     Ok(info.size)
