@@ -173,7 +173,16 @@ impl Format for Opaque {
             body,
             extra: Vec::new(),
             keys,
+            promise: Vec::new(),
         }
+    }
+
+    fn promise_message(&self, _: &NewEntry, _: u64, _: u64) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn promise(&self, _: u64, signature: Vec<u8>) -> Vec<u8> {
+        signature
     }
 
     fn head_message(&self, head: &TreeHead) -> Vec<u8> {

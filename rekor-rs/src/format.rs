@@ -17,7 +17,10 @@ use tlog::Hash;
 use tlog::checkpoint::Checkpoint;
 use tlog::note::{Note, Signature};
 
+use wire::rekor::{encode_base64, signed_entry_payload};
+
 use crate::entry::Verified;
+use crate::promise::Promise;
 
 /// Writes the leaves and checkpoints of one shard.
 #[derive(Clone, Debug)]
@@ -25,6 +28,8 @@ pub(crate) struct RekorV1 {
     host: String,
     origin: String,
     key_hint: [u8; 4],
+    log_id: String,
+    offset: u64,
 }
 
 /// A verified entry that waits for its place.
@@ -48,10 +53,13 @@ impl From<Verified> for Pending {
 }
 
 impl RekorV1 {
-    /// The format of the shard `tree` of the log that is known as `host`.
+    /// The format of the shard `tree` of the log that is known as `host`, whose first entry has the
+    /// number `offset`.
     #[must_use]
-    pub(crate) fn new(host: &str, tree: i64, key: &crypto::PublicKey) -> Self {
+    pub(crate) fn new(host: &str, tree: i64, key: &crypto::PublicKey, offset: u64) -> Self {
         Self {
+            log_id: hex::encode(key.key_id()),
+            offset,
             host: host.to_owned(),
             origin: format!("{host} - {tree}"),
             key_hint: tlog::note::spki_key_hint(key.spki_der()),
@@ -84,7 +92,26 @@ impl Format for RekorV1 {
             body: pending.body,
             extra: pending.attestation,
             keys: pending.keys,
+            promise: Vec::new(),
         }
+    }
+
+    fn promise_message(&self, entry: &NewEntry, index: u64, timestamp_ms: u64) -> Option<Vec<u8>> {
+        Some(signed_entry_payload(
+            &encode_base64(&entry.body),
+            timestamp_ms / 1000,
+            &self.log_id,
+            self.offset + index,
+        ))
+    }
+
+    fn promise(&self, index: u64, signature: Vec<u8>) -> Vec<u8> {
+        let log_index = self.offset + index;
+        Promise {
+            log_index,
+            signature,
+        }
+        .encode()
     }
 
     fn head_message(&self, head: &TreeHead) -> Vec<u8> {
@@ -114,7 +141,7 @@ mod tests {
     fn a_checkpoint_names_host_and_tree_and_has_one_signature_line() {
         let signer = keys::FileSigner::generate(keys::Algorithm::EcdsaP256Sha256).unwrap();
         let key = keys::Signer::public_key(&signer);
-        let format = RekorV1::new("rekor.test", 42, key);
+        let format = RekorV1::new("rekor.test", 42, key, 0);
         let head = TreeHead {
             size: 7,
             root: Hash([0xab; 32]),
@@ -133,7 +160,7 @@ mod tests {
     #[test]
     fn entries_are_the_same_if_their_bodies_are() {
         let signer = keys::FileSigner::generate(keys::Algorithm::EcdsaP256Sha256).unwrap();
-        let format = RekorV1::new("rekor.test", 42, keys::Signer::public_key(&signer));
+        let format = RekorV1::new("rekor.test", 42, keys::Signer::public_key(&signer), 100);
         let pending = |attestation: &[u8]| Pending {
             body: b"body".to_vec(),
             leaf_hash: tlog::leaf_hash(b"body"),

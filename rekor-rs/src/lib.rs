@@ -17,6 +17,7 @@
 mod api;
 pub mod archive;
 pub mod cli;
+mod coalesce;
 mod config;
 pub mod ct;
 pub mod entry;
@@ -29,7 +30,6 @@ mod pem;
 mod policy;
 mod progress;
 mod promise;
-mod reader;
 mod rotation;
 pub mod search;
 mod service;

@@ -1,22 +1,25 @@
-//! Signed entry timestamps that are kept with their entries.
+//! Signed entry timestamps, as they are kept with their entries.
 //!
-//! A log with its private key at hand signs a promise when it is asked for. Where the key is not,
-//! because the shard was copied from another log, the promises of that log are kept:
+//! They are signed in the batch that commits the entry, or come with it from another log:
 //!
 //! ```text
 //! u64 the entry's number over all shards | DER ECDSA signature over the payload of the promise
 //! ```
 //!
-//! The number is part of what was signed, so a kept promise holds only under that number.
+//! The number is part of what was signed, so a kept promise holds only under that number. An entry
+//! without one is promised when it is asked for, by a log with its private key at hand.
 
-use logstore::{LogRecord, LogState, SharedStore};
+use logstore::{Entry, LogId, LogRecord, LogState, SharedStore, StoreError};
 
 use crate::error::Error;
 
 /// Longest signature of any key that signs promises: DER ECDSA P-521 has 139 bytes.
 const MAX_SIGNATURE: usize = 256;
 
-/// A promise that another holder of the key made.
+/// Entries at the beginning of a log among which a promise is looked for.
+const FIRST_ENTRIES: u64 = 64;
+
+/// A promise that was kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Promise {
     /// The entry's number over all shards.
@@ -26,6 +29,13 @@ pub(crate) struct Promise {
 }
 
 impl Promise {
+    /// The number over all shards of the log's first entry, as this entry's promise has it.
+    pub(crate) fn first_number(entry: &Entry) -> Option<u64> {
+        Self::decode(&entry.promise)?
+            .log_index
+            .checked_sub(entry.index)
+    }
+
     /// As it is stored.
     pub(crate) fn encode(&self) -> Vec<u8> {
         [&self.log_index.to_be_bytes(), self.signature.as_slice()].concat()
@@ -57,18 +67,39 @@ pub(crate) async fn check_copy(
     if store.head(record.id).await?.signed.is_empty() {
         return refuse("its import has not come to its end; run it again".to_owned());
     }
-    let first = store.entries(record.id, 0, 1).await?.into_iter().next();
-    let promise = first
-        .as_ref()
-        .and_then(|entry| Promise::decode(&entry.promise));
-    match promise {
-        Some(promise) if promise.log_index != offset => refuse(format!(
-            "its first entry was promised the number {}, and the shards before it in `logs` have {offset} \
-             entries: put the shards before it that were before it where it comes from",
-            promise.log_index
+    match first_number(store, record.id).await? {
+        Some(first) if first != offset => refuse(format!(
+            "its first entry was promised the number {first}, and the shards before it in `logs` have \
+             {offset} entries: put the shards before it that were before it where it comes from",
         )),
         _ => Ok(()),
     }
+}
+
+/// Says so if a shard's entries were promised other numbers than they have now.
+pub(crate) async fn check_numbers(
+    store: &SharedStore,
+    log: LogId,
+    offset: u64,
+) -> Result<(), StoreError> {
+    if let Some(first) = first_number(store, log).await?
+        && first != offset
+    {
+        tracing::warn!(
+            log = log.0,
+            "the first entry of this shard was promised the number {first}, and now it has {offset}, \
+             because the shards before it in `logs` are others: what was signed stays valid, but the \
+             numbers in it find other entries here"
+        );
+    }
+    Ok(())
+}
+
+/// The number of a log's first entry as the first promise among its first entries has it; the very
+/// first entry may have none.
+async fn first_number(store: &SharedStore, log: LogId) -> Result<Option<u64>, StoreError> {
+    let entries = store.entries(log, 0, FIRST_ENTRIES).await?;
+    Ok(entries.iter().find_map(Promise::first_number))
 }
 
 #[cfg(test)]

@@ -132,7 +132,13 @@ impl Rotation {
             id: self.to.id.0,
             source,
         };
-        let format = RekorV1::new(&self.to.origin, self.to.id.0, self.signer.public_key());
+        let format = RekorV1::new(
+            &self.to.origin,
+            self.to.id.0,
+            self.signer.public_key(),
+            // Known with the transaction; only promises depend on it, and there is none yet.
+            0,
+        );
         let now_ms = self.to.created_ms;
         let first = self.first_entry().await.map_err(sign)?;
         let first = vec![Pending::from(first)];

@@ -9,19 +9,17 @@ use keys::SignError;
 use logstore::{LogId, LogRecord, SharedStore, StoreError};
 use sequencer::{AppendError, Appended, Log, SignedHead};
 use tlog::Hash;
-use wire::rekor::{EntryId, InclusionProof, LogEntry, encode_base64, signed_entry_payload};
+use wire::rekor::{EntryId, Hex32, InclusionProof, LogEntry, encode_base64, signed_entry_payload};
 
 use crate::entry::Verified;
 use crate::format::{Pending, RekorV1};
 use crate::promise::Promise;
-use crate::reader::EntryReader;
 
 /// One tree of the log.
 #[derive(Debug)]
 pub(crate) struct Shard {
     log: Arc<Log<RekorV1>>,
     store: SharedStore,
-    reader: EntryReader,
     log_id: String,
     public_key: String,
     offset: u64,
@@ -72,7 +70,6 @@ impl Shard {
         let key = log.signer().public_key();
         let (log_id, public_key) = (hex::encode(key.key_id()), key.to_pem());
         Self {
-            reader: EntryReader::new(&store, log.record().id),
             log,
             store,
             log_id,
@@ -136,6 +133,7 @@ impl Shard {
             leaf_hash,
             head,
             proof,
+            promise,
         } = appended;
         if duplicate {
             return Ok(Outcome::Exists(self.entry_id(leaf_hash)));
@@ -146,29 +144,15 @@ impl Shard {
             leaf_hash,
             body,
             attestation: Vec::new(),
-            promise: Vec::new(),
+            promise,
         };
         self.prove(found, head, proof).await.map(Outcome::Created)
     }
 
     /// The entry at `index` of this shard.
     pub(crate) async fn entry(&self, index: u64) -> Result<Option<Proven>, ShardError> {
-        let (head, entry) = tokio::try_join!(self.log.head(), self.reader.entry(index))?;
-        if index >= head.head.size {
+        let (head, Some((entry, proof))) = self.log.entry(index).await? else {
             return Ok(None);
-        }
-        let entry = match entry {
-            // Committed after it was looked for, before the head was.
-            None => self.reader.entry(index).await?,
-            found => found,
-        };
-        let proof = self.log.inclusion_proof(index, head.head.size).await?;
-        let (Some(entry), Some(proof)) = (entry, proof) else {
-            let missing = format!(
-                "entry {index} of log {} is below the head and missing",
-                self.id().0
-            );
-            return Err(StoreError::Corrupt(missing).into());
         };
         let found = Found {
             index,
@@ -204,7 +188,8 @@ impl Shard {
     ) -> Result<Proven, ShardError> {
         let integrated_time = found.timestamp_ms / 1000;
         let log_index = self.offset + found.index;
-        // A promise that came with its entry holds under the number that it was made for.
+        // A promise holds under the number that it was made for. Entries of an older program have
+        // none, nor has the first entry after a rotation.
         let kept = Promise::decode(&found.promise).filter(|kept| kept.log_index == log_index);
         let signed_entry_timestamp = match kept {
             Some(kept) => kept.signature,
@@ -256,13 +241,9 @@ impl Proven {
             log_index: self.log_index,
             inclusion_proof: InclusionProof {
                 checkpoint: &checkpoint(&self.head),
-                hashes: self
-                    .proof
-                    .iter()
-                    .map(|Hash(hash)| hex::encode(hash))
-                    .collect(),
+                hashes: self.proof.iter().map(|Hash(hash)| Hex32(*hash)).collect(),
                 log_index: self.shard_index,
-                root_hash: hex::encode(self.head.head.root.0),
+                root_hash: Hex32(self.head.head.root.0),
                 tree_size: self.head.head.size,
             },
             signed_entry_timestamp: &self.signed_entry_timestamp,

@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 use clock::SharedClock;
 use keys::SharedSigner;
 use logstore::{LogKind, LogRecord, LogState, SharedStore, StoreError};
-use sequencer::{AppendError, Coalesced, Guard, Log};
+use sequencer::{AppendError, Guard, Log};
 
+use crate::coalesce::Coalesced;
 use crate::config::{Config, Kind, LogConfig};
 use crate::entry::Verified;
 use crate::error::Error;
@@ -136,7 +137,8 @@ impl Shards {
             if !shard.signer.can_sign() {
                 promise::check_copy(&store, &record, offset).await?;
             }
-            let log = open_log(config, &shard.signer, record, &store, &clock).await?;
+            promise::check_numbers(&store, record.id, offset).await?;
+            let log = open_log(config, &shard.signer, record, offset, &store, &clock).await?;
             let shard = Shard::new(log, Arc::clone(&store), offset);
             list = Some(match list {
                 None => ShardList {
@@ -230,17 +232,18 @@ impl Shards {
                 return Ok(());
             };
             let tree = record.id.0;
+            let offset = end_of(list.active()).await?;
             match open_log(
                 &self.config,
                 &shard.signer,
                 record,
+                offset,
                 &self.store,
                 &self.clock,
             )
             .await
             {
                 Ok(log) => {
-                    let offset = end_of(list.active()).await?;
                     let next = Shard::new(log, Arc::clone(&self.store), offset);
                     tracing::info!(from = active.0, to = tree, offset, "the log was rotated");
                     metrics::counter!("log_rotations_followed_total").increment(1);
@@ -374,17 +377,19 @@ pub(crate) fn check_key(signer: &SharedSigner, log: &str) -> Result<(), Error> {
     )))
 }
 
+/// Opens the shard whose first entry has the number `offset`.
 async fn open_log(
     config: &Config,
     signer: &SharedSigner,
     record: LogRecord,
+    offset: u64,
     store: &SharedStore,
     clock: &SharedClock,
 ) -> Result<Arc<Log<RekorV1>>, Error> {
     let id = record.id.0;
     check_key(signer, &format!("log {id}"))?;
     let guard = Guard::open(&guard_path(&config.guard_dir, record.id))?;
-    let format = RekorV1::new(&record.origin, id, signer.public_key());
+    let format = RekorV1::new(&record.origin, id, signer.public_key(), offset);
     Log::open(
         Arc::clone(store),
         record,

@@ -1,13 +1,14 @@
 //! One batch: one transaction, which holds the log's row from its first statement to its last.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use logstore::row;
 use logstore::{Batch, Head, Known, LogId, LogState, NewEntry, Restoration, StoreError, Update};
 use sqlx::{Postgres, Row as _, Transaction};
 use tlog::{Hash, TileId};
 
-use crate::{error, read};
+use crate::{error, patience, read};
 
 /// Everything a batch writes, in one statement and so in one round trip. The update of the head
 /// is also the compare-and-swap: if it finds another head it counts no row, and the transaction is
@@ -41,6 +42,7 @@ pub(crate) struct PostgresBatch {
     pub(crate) head: Head,
     pub(crate) state: LogState,
     pub(crate) transaction: Transaction<'static, Postgres>,
+    pub(crate) patience: Duration,
 }
 
 #[async_trait::async_trait]
@@ -54,11 +56,13 @@ impl Batch for PostgresBatch {
     }
 
     async fn known(&mut self, identities: &[Hash]) -> Result<Vec<Known>, StoreError> {
-        read::known(&mut self.transaction, self.log, identities).await
+        let read = read::known(&mut self.transaction, self.log, identities);
+        patience::answer(self.patience, read).await
     }
 
     async fn tiles(&mut self, ids: &[TileId]) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
-        read::tiles(&mut self.transaction, self.log, ids).await
+        let read = read::tiles(&mut self.transaction, self.log, ids);
+        patience::answer(self.patience, read).await
     }
 
     async fn commit(mut self: Box<Self>, update: Arc<Update>) -> Result<(), StoreError> {
@@ -69,10 +73,11 @@ impl Batch for PostgresBatch {
             .map(|entry| NewRow {
                 entry,
                 timestamp_ms: update.head.timestamp_ms,
-                promise: &[],
             })
             .collect();
-        self.write(&rows, &update.tiles, &update.head).await?;
+        let patience = self.patience;
+        let write = self.write(&rows, &update.tiles, &update.head);
+        patience::answer(patience, write).await?;
         self.end().await
     }
 
@@ -84,11 +89,11 @@ impl Batch for PostgresBatch {
             .map(|restored| NewRow {
                 entry: &restored.entry,
                 timestamp_ms: restored.timestamp_ms,
-                promise: &restored.promise,
             })
             .collect();
-        self.write(&rows, &restoration.tiles, &restoration.head)
-            .await?;
+        let patience = self.patience;
+        let write = self.write(&rows, &restoration.tiles, &restoration.head);
+        patience::answer(patience, write).await?;
         self.end().await
     }
 }
@@ -97,16 +102,16 @@ impl Batch for PostgresBatch {
 struct NewRow<'a> {
     entry: &'a NewEntry,
     timestamp_ms: u64,
-    promise: &'a [u8],
 }
 
 impl PostgresBatch {
     /// Until here an error rolls back: the server has not been asked to commit. From here only its
     /// answer tells; an error may have overtaken a commit on its way.
     async fn end(self: Box<Self>) -> Result<(), StoreError> {
-        self.transaction
-            .commit()
+        let patience = self.patience;
+        tokio::time::timeout(patience, self.transaction.commit())
             .await
+            .map_err(|_| StoreError::Unknown(patience::silence(patience)))?
             .map_err(|error| StoreError::Unknown(error.to_string()))
     }
 
@@ -121,9 +126,9 @@ impl PostgresBatch {
             .iter()
             .map(|row| row::to_integer(row.timestamp_ms))
             .collect::<Result<Vec<_>, _>>()?;
-        let promises: Vec<Option<&[u8]>> = rows
+        let promises: Vec<Option<&[u8]>> = entries
             .iter()
-            .map(|row| (!row.promise.is_empty()).then_some(row.promise))
+            .map(|entry| Some(entry.promise.as_slice()).filter(|promise| !promise.is_empty()))
             .collect();
         let entry_keys: Vec<Vec<u8>> = entries
             .iter()

@@ -16,6 +16,7 @@ mod batch;
 mod copy;
 mod error;
 mod index;
+mod patience;
 mod pool;
 mod read;
 mod schema;
@@ -30,10 +31,11 @@ use std::time::Duration;
 use logstore::row;
 use logstore::{
     Batch, Entry, EntryRecord, Head, IndexRow, Known, LogId, LogKind, LogRecord, LogState,
-    LogStore, Order, SearchKey, StoreError, Update,
+    LogStore, Order, Reader, SearchKey, StoreError, Update,
 };
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions as _, PgConnection, Row as _};
+use sqlx::{ConnectOptions as _, PgConnection, Postgres, Row as _};
 use tlog::{Hash, TileId};
 
 use crate::batch::PostgresBatch;
@@ -52,6 +54,7 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 #[derive(Debug)]
 pub struct PostgresStore {
     pool: PgPool,
+    patience: Duration,
 }
 
 impl PostgresStore {
@@ -84,15 +87,27 @@ impl PostgresStore {
             .test_before_acquire(false)
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
-                    if meta.idle_for > TRUSTED_IDLE {
-                        sqlx::Connection::ping(connection).await?;
+                    if meta.idle_for <= TRUSTED_IDLE {
+                        return Ok(true);
                     }
-                    Ok(true)
+                    let answer = sqlx::Connection::ping(connection);
+                    let answer = tokio::time::timeout(patience::PING, answer).await;
+                    Ok(answer.is_ok_and(|ping| ping.is_ok()))
                 })
             })
             .after_connect(|connection, _| Box::pin(session::prepare(connection)))
             .connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            patience: patience::DEFAULT,
+        })
+    }
+
+    /// The same, with another limit to how long the server may be silent: 35 s unless changed, which
+    /// is longer than its own limits.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 }
 
@@ -119,6 +134,44 @@ fn place(options: &PgConnectOptions) -> String {
     // The server takes the user's name for that of a database that is not named.
     let database = options.get_database().unwrap_or(user);
     format!("database {database} on {host} as {user}")
+}
+
+/// A connection of the pool that is given back with the session.
+struct PostgresReader {
+    log: LogId,
+    connection: PoolConnection<Postgres>,
+    pool: PgPool,
+    patience: Duration,
+}
+
+impl PostgresReader {
+    /// A connection that has failed is closed instead of given back: to give it back, it would have
+    /// to answer.
+    fn checked<T>(&mut self, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Unavailable(_)) = read {
+            self.connection.close_on_drop();
+        }
+        read
+    }
+}
+
+#[async_trait::async_trait]
+impl Reader for PostgresReader {
+    async fn read(&mut self, indices: &[u64]) -> Result<(Head, Vec<Entry>), StoreError> {
+        let read = read::head_and_entries(&mut self.connection, self.log, indices);
+        let read = patience::answer(self.patience, read).await;
+        self.checked(read)
+    }
+
+    async fn tiles(&mut self, ids: &[TileId]) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
+        let read = read::tiles(&mut self.connection, self.log, ids);
+        let read = patience::answer(self.patience, read).await;
+        self.checked(read)
+    }
+
+    fn is_needed_elsewhere(&self) -> bool {
+        self.pool.num_idle() == 0 && self.pool.size() >= self.pool.options().get_max_connections()
+    }
 }
 
 async fn insert_log(connection: &mut PgConnection, log: &LogRecord) -> Result<(), StoreError> {
@@ -214,6 +267,7 @@ impl LogStore for PostgresStore {
             head: Head::unsigned(tlog::empty_root()),
             state: to.state,
             transaction,
+            patience: self.patience,
         };
         Box::new(batch).commit(first).await
     }
@@ -226,18 +280,23 @@ impl LogStore for PostgresStore {
     }
 
     async fn begin(&self, log: LogId) -> Result<Box<dyn Batch>, StoreError> {
-        let mut transaction = self
-            .pool
-            .begin_with(BEGIN)
-            .await
-            .map_err(error::unavailable)?;
-        let (head, state) = read::head(&mut transaction, log, read::Lock::ForUpdate).await?;
-        Ok(Box::new(PostgresBatch {
-            log,
-            head,
-            state,
-            transaction,
-        }))
+        let begin = async {
+            let mut transaction = self
+                .pool
+                .begin_with(BEGIN)
+                .await
+                .map_err(error::unavailable)?;
+            let (head, state) = read::head(&mut transaction, log, read::Lock::ForUpdate).await?;
+            Ok(PostgresBatch {
+                log,
+                head,
+                state,
+                transaction,
+                patience: self.patience,
+            })
+        };
+        let batch = patience::answer(self.patience, begin).await?;
+        Ok(Box::new(batch))
     }
 
     async fn entries(&self, log: LogId, start: u64, end: u64) -> Result<Vec<Entry>, StoreError> {
@@ -248,20 +307,14 @@ impl LogStore for PostgresStore {
         read::index_of_leaf(&self.pool, log, leaf).await
     }
 
-    async fn tiles(
-        &self,
-        log: LogId,
-        ids: &[TileId],
-    ) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut connection = self.pool.acquire().await.map_err(error::unavailable)?;
-        read::tiles(&mut connection, log, ids).await
-    }
-
-    async fn entries_at(&self, log: LogId, indices: &[u64]) -> Result<Vec<Entry>, StoreError> {
-        read::entries_at(&self.pool, log, indices).await
+    async fn reader(&self, log: LogId) -> Result<Box<dyn Reader>, StoreError> {
+        let connection = self.pool.acquire().await.map_err(error::unavailable)?;
+        Ok(Box::new(PostgresReader {
+            log,
+            connection,
+            pool: self.pool.clone(),
+            patience: self.patience,
+        }))
     }
 
     async fn search(

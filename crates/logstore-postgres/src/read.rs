@@ -66,34 +66,57 @@ pub(crate) async fn entries(
     rows.iter().map(entry).collect()
 }
 
-pub(crate) async fn entries_at(
-    pool: &PgPool,
+/// The head, and the entries at `indices`, of one state. The head is the first row: it has the
+/// columns of an entry, so that both come with one question.
+pub(crate) async fn head_and_entries(
+    connection: &mut PgConnection,
     log: LogId,
     indices: &[u64],
-) -> Result<Vec<Entry>, StoreError> {
-    if indices.is_empty() {
-        return Ok(Vec::new());
-    }
+) -> Result<(Head, Vec<Entry>), StoreError> {
     let most = usize::try_from(MAX_ENTRIES_READ).unwrap_or(usize::MAX);
     let indices: Vec<i64> = indices
         .iter()
         .take(most)
         .map(|i| row::to_bound(*i))
         .collect();
-    // One descent of the index for each, fenced by LIMIT, as in `known`.
+    // One descent of the index for each entry, fenced by LIMIT, as in `known`.
     let rows = sqlx::query(
-        "SELECT found.* FROM unnest($2::bigint[]) WITH ORDINALITY AS asked (idx, place)
+        "SELECT size, root, NULL::bytea, timestamp_ms, signed, NULL::bytea, NULL::bytea, 0 AS place
+         FROM log WHERE id = $1
+         UNION ALL
+         SELECT found.*, asked.place
+         FROM unnest($2::bigint[]) WITH ORDINALITY AS asked (idx, place)
          CROSS JOIN LATERAL (
              SELECT idx, identity, leaf_hash, timestamp_ms, body, extra, promise FROM entry
              WHERE log = $1 AND entry.idx = asked.idx LIMIT 1) AS found
-         ORDER BY asked.place",
+         ORDER BY place",
     )
     .bind(log.0)
     .bind(indices)
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await
     .map_err(error::store)?;
-    rows.iter().map(entry).collect()
+    let Some((first, rest)) = rows.split_first() else {
+        return Err(StoreError::NoSuchLog(log));
+    };
+    let get = || -> Result<_, sqlx::Error> {
+        Ok((
+            first.try_get::<i64, _>(0)?,
+            first.try_get::<&[u8], _>(1)?,
+            first.try_get::<i64, _>(3)?,
+            first.try_get::<&[u8], _>(4)?,
+            first.try_get::<i64, _>(7)?,
+        ))
+    };
+    let (size, root, timestamp_ms, signed, place) = get().map_err(error::store)?;
+    // Entries of a log that does not exist.
+    if place != 0 {
+        return Err(StoreError::NoSuchLog(log));
+    }
+    let head = Head::from_row(size, root, timestamp_ms, signed)?;
+    let mut entries = rest.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
+    entries.retain(|entry| entry.index < head.size);
+    Ok((head, entries))
 }
 
 pub(crate) fn entry(row: &PgRow) -> Result<Entry, StoreError> {

@@ -41,7 +41,8 @@ impl Batch for SqliteBatch {
     }
 
     async fn tiles(&mut self, ids: &[TileId]) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
-        read::tiles(&self.readers, self.log, ids).await
+        let mut connection = self.readers.acquire().await.map_err(error::unavailable)?;
+        read::tiles(&mut connection, self.log, ids).await
     }
 
     async fn commit(self: Box<Self>, update: Arc<Update>) -> Result<(), StoreError> {
@@ -65,7 +66,6 @@ pub(crate) enum Change {
 struct NewRow<'a> {
     entry: &'a NewEntry,
     timestamp_ms: u64,
-    promise: &'a [u8],
 }
 
 impl Change {
@@ -77,7 +77,6 @@ impl Change {
                 .map(|entry| NewRow {
                     entry,
                     timestamp_ms: update.head.timestamp_ms,
-                    promise: &[],
                 })
                 .collect(),
             Self::Restoration(restoration) => restoration
@@ -86,7 +85,6 @@ impl Change {
                 .map(|restored| NewRow {
                     entry: &restored.entry,
                     timestamp_ms: restored.timestamp_ms,
-                    promise: &restored.promise,
                 })
                 .collect(),
         }
@@ -212,7 +210,7 @@ async fn insert_entries(
                 .bind(entry.body.as_slice())
                 .bind(entry.extra.as_slice())
                 .bind(row::keys_to_bytes(&entry.keys))
-                .bind((!row.promise.is_empty()).then_some(row.promise));
+                .bind(Some(entry.promise.as_slice()).filter(|promise| !promise.is_empty()));
             index += 1;
         }
         query

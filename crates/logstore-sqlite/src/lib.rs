@@ -25,12 +25,13 @@ use std::time::Duration;
 use logstore::row;
 use logstore::{
     Batch, Entry, EntryRecord, Head, IndexRow, Known, LogId, LogKind, LogRecord, LogState,
-    LogStore, Order, SearchKey, StoreError, Update,
+    LogStore, Order, Reader, SearchKey, StoreError, Update,
 };
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, Sqlite, SqliteConnection};
 use tlog::{Hash, TileId};
 
 use crate::batch::{Change, SqliteBatch};
@@ -136,6 +137,28 @@ impl SqliteStore {
 
 fn open_failed(path: &Path, error: &sqlx::Error) -> StoreError {
     StoreError::Unavailable(format!("cannot open {}: {error}", path.display()))
+}
+
+/// A connection of the readers that is given back with the session.
+struct SqliteReader {
+    log: LogId,
+    connection: PoolConnection<Sqlite>,
+    readers: SqlitePool,
+}
+
+#[async_trait::async_trait]
+impl Reader for SqliteReader {
+    async fn read(&mut self, indices: &[u64]) -> Result<(Head, Vec<Entry>), StoreError> {
+        read::head_and_entries(&mut self.connection, self.log, indices).await
+    }
+
+    async fn tiles(&mut self, ids: &[TileId]) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
+        read::tiles(&mut self.connection, self.log, ids).await
+    }
+
+    fn is_needed_elsewhere(&self) -> bool {
+        self.readers.num_idle() == 0 && self.readers.size() >= READERS
+    }
 }
 
 async fn insert_log(writer: &mut SqliteConnection, log: &LogRecord) -> Result<(), StoreError> {
@@ -288,16 +311,13 @@ impl LogStore for SqliteStore {
         read::index_of_leaf(&self.readers, log, leaf).await
     }
 
-    async fn tiles(
-        &self,
-        log: LogId,
-        ids: &[TileId],
-    ) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
-        read::tiles(&self.readers, log, ids).await
-    }
-
-    async fn entries_at(&self, log: LogId, indices: &[u64]) -> Result<Vec<Entry>, StoreError> {
-        read::entries_at(&self.readers, log, indices).await
+    async fn reader(&self, log: LogId) -> Result<Box<dyn Reader>, StoreError> {
+        let connection = self.readers.acquire().await.map_err(unavailable)?;
+        Ok(Box::new(SqliteReader {
+            log,
+            connection,
+            readers: self.readers.clone(),
+        }))
     }
 
     async fn search(

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use logstore::row;
 use logstore::{Entry, Head, Known, LogId, LogState, MAX_ENTRIES_READ, StoreError};
-use sqlx::sqlite::{SqlitePool, SqliteRow};
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::sqlite::{SqliteExecutor, SqlitePool, SqliteRow};
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 use tlog::{Hash, TileId};
 
 use crate::error;
@@ -13,7 +13,10 @@ use crate::error;
 /// Identities looked up by one statement.
 const KNOWN_CHUNK: usize = 128;
 
-pub(crate) async fn head(readers: &SqlitePool, log: LogId) -> Result<(Head, LogState), StoreError> {
+pub(crate) async fn head(
+    readers: impl SqliteExecutor<'_>,
+    log: LogId,
+) -> Result<(Head, LogState), StoreError> {
     let row = sqlx::query("SELECT size, root, timestamp_ms, signed, state FROM log WHERE id = ?")
         .bind(log.0)
         .fetch_optional(readers)
@@ -54,15 +57,18 @@ pub(crate) async fn entries(
     rows.iter().map(entry).collect()
 }
 
-pub(crate) async fn entries_at(
-    readers: &SqlitePool,
+/// The head, and of the entries at `indices` those that it covers. They are read after the head and
+/// never change, so it does not matter what is committed meanwhile.
+pub(crate) async fn head_and_entries(
+    connection: &mut SqliteConnection,
     log: LogId,
     indices: &[u64],
-) -> Result<Vec<Entry>, StoreError> {
+) -> Result<(Head, Vec<Entry>), StoreError> {
+    let (head, _) = self::head(&mut *connection, log).await?;
     let mut found = Vec::with_capacity(indices.len());
     let most = usize::try_from(MAX_ENTRIES_READ).unwrap_or(usize::MAX);
-    let mut connection = readers.acquire().await.map_err(error::unavailable)?;
-    for index in indices.iter().take(most) {
+    let asked = indices.iter().take(most);
+    for index in asked.filter(|index| **index < head.size) {
         let row = sqlx::query(
             "SELECT idx, identity, leaf_hash, timestamp_ms, body, extra, promise
              FROM entry WHERE log = ? AND idx = ?",
@@ -76,7 +82,7 @@ pub(crate) async fn entries_at(
             found.push(entry(&row)?);
         }
     }
-    Ok(found)
+    Ok((head, found))
 }
 
 pub(crate) fn entry(row: &SqliteRow) -> Result<Entry, StoreError> {
@@ -155,15 +161,11 @@ pub(crate) async fn known(
 }
 
 pub(crate) async fn tiles(
-    readers: &SqlitePool,
+    connection: &mut SqliteConnection,
     log: LogId,
     ids: &[TileId],
 ) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
     let mut tiles = Vec::with_capacity(ids.len());
-    if ids.is_empty() {
-        return Ok(tiles);
-    }
-    let mut connection = readers.acquire().await.map_err(error::unavailable)?;
     for id in ids {
         let row = sqlx::query("SELECT hashes FROM tile WHERE log = ? AND level = ? AND idx = ?")
             .bind(log.0)

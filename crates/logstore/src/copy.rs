@@ -32,8 +32,6 @@ pub struct RestoredEntry {
     pub entry: NewEntry,
     /// When it was sequenced then, in ms since the Unix epoch.
     pub timestamp_ms: u64,
-    /// The log's promise for it ([`Entry::promise`]); empty if there is none.
-    pub promise: Vec<u8>,
 }
 
 /// What [`Batch::restore`](crate::Batch::restore) writes.

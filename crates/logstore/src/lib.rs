@@ -126,6 +126,8 @@ pub struct NewEntry {
     pub extra: Vec<u8>,
     /// Keys of the search index, committed with the entry (SHA-256 prefixes, without repetition).
     pub keys: Vec<SearchKey>,
+    /// What becomes [`Entry::promise`].
+    pub promise: Vec<u8>,
 }
 
 /// A key of the search index: the first 16 bytes of SHA-256 of the term.
@@ -144,9 +146,8 @@ pub struct Entry {
     pub body: Vec<u8>,
     /// What is kept beside the leaf.
     pub extra: Vec<u8>,
-    /// What the log signed when it promised to keep this entry (a signed entry timestamp), for
-    /// entries that were restored from another store, where the key may not be at hand. Empty for
-    /// all others: their promises are signed when they are asked for.
+    /// What the log signed when it promised to keep this entry (a signed entry timestamp), in the
+    /// form of its kind of log. Empty where that was not signed, or is not kept.
     pub promise: Vec<u8>,
 }
 
@@ -296,13 +297,23 @@ pub trait LogStore: Send + Sync + std::fmt::Debug {
     /// The index of the entry with this leaf hash.
     async fn index_of_leaf(&self, log: LogId, leaf: &Hash) -> Result<Option<u64>, StoreError>;
 
-    /// Stored tiles, in the order asked for; `None` where there is none.
-    async fn tiles(&self, log: LogId, ids: &[TileId])
-    -> Result<Vec<Option<Vec<Hash>>>, StoreError>;
+    /// Stored tiles, as [`Reader::tiles`] finds them.
+    async fn tiles(
+        &self,
+        log: LogId,
+        ids: &[TileId],
+    ) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
+        self.reader(log).await?.tiles(ids).await
+    }
 
-    /// The entries at these indices, in the order asked for, without those that do not exist; of
-    /// the first [`MAX_ENTRIES_READ`] indices.
-    async fn entries_at(&self, log: LogId, indices: &[u64]) -> Result<Vec<Entry>, StoreError>;
+    /// A session for reading a log: for those who have many questions one after another.
+    async fn reader(&self, log: LogId) -> Result<Box<dyn Reader>, StoreError>;
+
+    /// The entries at these indices, as [`Reader::read`] finds them.
+    async fn entries_at(&self, log: LogId, indices: &[u64]) -> Result<Vec<Entry>, StoreError> {
+        let (_, entries) = self.reader(log).await?.read(indices).await?;
+        Ok(entries)
+    }
 
     /// Indices of the entries in `range` that carry a search key, in order, at most `limit`.
     async fn search(
@@ -367,6 +378,21 @@ pub trait LogStore: Send + Sync + std::fmt::Debug {
     }
 }
 
+/// A session for reading a log. It keeps a connection: to be given back when there is nothing to
+/// ask, when others need it, and after an error.
+#[async_trait::async_trait]
+pub trait Reader: Send {
+    /// The newest committed head, and of the entries at these indices those that it covers, in the
+    /// order asked for; of the first [`MAX_ENTRIES_READ`] indices.
+    async fn read(&mut self, indices: &[u64]) -> Result<(Head, Vec<Entry>), StoreError>;
+
+    /// Stored tiles, in the order asked for; `None` where there is none.
+    async fn tiles(&mut self, ids: &[TileId]) -> Result<Vec<Option<Vec<Hash>>>, StoreError>;
+
+    /// Whether others would have to wait for a connection now.
+    fn is_needed_elsewhere(&self) -> bool;
+}
+
 /// A batch in progress: holds the lock on a log's head.
 #[async_trait::async_trait]
 pub trait Batch: Send {
@@ -379,7 +405,7 @@ pub trait Batch: Send {
     /// Which of these identities are already in the log.
     async fn known(&mut self, identities: &[Hash]) -> Result<Vec<Known>, StoreError>;
 
-    /// Stored tiles, as [`LogStore::tiles`], seen under the lock.
+    /// Stored tiles, as [`Reader::tiles`], seen under the lock.
     async fn tiles(&mut self, ids: &[TileId]) -> Result<Vec<Option<Vec<Hash>>>, StoreError>;
 
     /// Writes the batch and releases the lock.

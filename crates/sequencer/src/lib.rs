@@ -1,15 +1,15 @@
 //! The batch loop: group commit over a [`logstore::LogStore`], generic over what a log's leaves
 //! and heads look like.
 
-mod coalesce;
 mod guard;
 mod log;
+mod promise;
+mod reader;
 mod recent;
 mod sequence;
 mod state;
 mod view;
 
-pub use coalesce::Coalesced;
 pub use guard::{Guard, GuardError, GuardMark};
 pub use log::{Log, LogConfig, OpenError};
 
@@ -37,8 +37,15 @@ pub trait Format: Send + Sync + 'static {
     /// What makes two submissions the same entry.
     fn identity(&self, pending: &Self::Pending) -> Hash;
 
-    /// The entry at its place. Cheap: it runs under the lock.
+    /// The entry at its place, without its promise. Cheap: it runs under the lock.
     fn entry(&self, pending: Self::Pending, index: u64, timestamp_ms: u64) -> NewEntry;
+
+    /// The bytes that the log's key signs to promise that it keeps an entry at its place; `None` in
+    /// a kind of log whose promises are not kept with the entries.
+    fn promise_message(&self, entry: &NewEntry, index: u64, timestamp_ms: u64) -> Option<Vec<u8>>;
+
+    /// What is stored of the signature of a promise.
+    fn promise(&self, index: u64, signature: Vec<u8>) -> Vec<u8>;
 
     /// The bytes that the log's key signs for a head.
     fn head_message(&self, head: &TreeHead) -> Vec<u8>;
@@ -71,10 +78,13 @@ pub struct Appended {
     pub head: Arc<SignedHead>,
     /// Inclusion proof under that head.
     pub proof: Vec<Hash>,
+    /// The promise, as it is stored. Empty for a duplicate, and where none was signed.
+    pub promise: Vec<u8>,
 }
 
 /// What a new log begins with: these entries under its first signed head. For a log that comes into
-/// being with them in one transaction, by [`logstore::LogStore::rotate`].
+/// being with them in one transaction, by [`logstore::LogStore::rotate`]: what its entries are
+/// promised is known only then, so they have no promises.
 pub async fn first_batch<F: Format>(
     format: &F,
     signer: &keys::SharedSigner,

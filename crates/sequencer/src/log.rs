@@ -4,11 +4,11 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use clock::SharedClock;
 use keys::SharedSigner;
-use logstore::{LogId, LogRecord, SharedStore, StoreError};
+use logstore::{Entry, LogId, LogRecord, Reader, SharedStore, StoreError};
 use tlog::Hash;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::coalesce::Coalesced;
+use crate::reader::Readers;
 use crate::sequence::{Renewal, Sequencer, Waiting};
 use crate::state::State;
 use crate::view::{Tiles, View};
@@ -74,10 +74,10 @@ pub(crate) struct Shared<F> {
     pub(crate) signer: SharedSigner,
     pub(crate) clock: SharedClock,
     pub(crate) config: LogConfig,
+    pub(crate) readers: Readers,
     pub(crate) tiles: Tiles,
     pub(crate) refusal: OnceLock<String>,
     view: RwLock<Arc<View>>,
-    newest: Coalesced<Result<Arc<SignedHead>, StoreError>>,
 }
 
 impl<F> Shared<F> {
@@ -87,6 +87,40 @@ impl<F> Shared<F> {
 
     pub(crate) fn publish(&self, view: Arc<View>) {
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = view;
+    }
+
+    /// Reads through a session. A head behind the one that this process knows stops the log.
+    pub(crate) async fn read(
+        &self,
+        reader: &mut dyn Reader,
+        indices: &[u64],
+    ) -> Result<(Arc<SignedHead>, Vec<Entry>), StoreError> {
+        // Before the read: the view may move on while the store answers, never the store behind it.
+        let view = self.view();
+        let (head, entries) = reader.read(indices).await?;
+        let known = view.head();
+        if head.size < known.size || (head.size == known.size && head.root != known.root) {
+            let reason = crate::state::rolled_back(
+                &self.record,
+                (head.size, head.root),
+                (known.size, known.root),
+                "this process",
+            );
+            self.refuse(reason.clone());
+            return Err(StoreError::Corrupt(reason));
+        }
+        if head.signed == view.signed.signed {
+            return Ok((Arc::clone(&view.signed), entries));
+        }
+        let head = SignedHead {
+            head: TreeHead {
+                size: head.size,
+                root: head.root,
+                timestamp_ms: head.timestamp_ms,
+            },
+            signed: head.signed,
+        };
+        Ok((Arc::new(head), entries))
     }
 
     /// Stops the log for good: nothing is signed until an operator has looked.
@@ -128,8 +162,10 @@ impl<F: Format> Log<F> {
         let state = State::open(&store, &record, &format, &signer, guard, &clock).await?;
         let (queue, receiver) = mpsc::channel(config.queue.max(1));
         let (renewals, asked) = mpsc::channel(RENEWALS);
+        let (readers, requests) = Readers::new();
         let shared = Arc::new(Shared {
-            tiles: Tiles::new(Arc::clone(&store), record.id),
+            tiles: Tiles::new(readers.clone()),
+            readers,
             store,
             record,
             format,
@@ -138,9 +174,9 @@ impl<F: Format> Log<F> {
             config,
             refusal: OnceLock::new(),
             view: RwLock::new(Arc::clone(state.view())),
-            newest: Coalesced::default(),
         });
         tokio::spawn(Sequencer::new(Arc::clone(&shared), state, receiver, asked).run());
+        requests.serve(&shared);
         Ok(Arc::new(Self {
             shared,
             queue,
@@ -221,40 +257,39 @@ impl<F: Format> Log<F> {
             leaf_hash,
             head: Arc::clone(&view.signed),
             proof,
+            promise: placed.promise,
         })
     }
 
     /// The newest committed head, whoever committed it: of the time of this call, or later.
-    pub async fn head(&self) -> Result<Arc<SignedHead>, logstore::StoreError> {
-        self.shared.newest.ask(self.read_head()).await
+    pub async fn head(&self) -> Result<Arc<SignedHead>, StoreError> {
+        self.shared.readers.entry(None).await.map(|(head, _)| head)
     }
 
-    async fn read_head(&self) -> Result<Arc<SignedHead>, logstore::StoreError> {
-        // Before the read: the view may move on while the store answers, never the store behind it.
+    /// The newest head, as [`Self::head`], and the entry at `index` with its inclusion proof, if the
+    /// head covers it. An entry that the head covers and that is not there is
+    /// [`StoreError::Corrupt`].
+    pub async fn entry(
+        &self,
+        index: u64,
+    ) -> Result<(Arc<SignedHead>, Option<(Entry, Vec<Hash>)>), StoreError> {
+        let (head, entry) = self.shared.readers.entry(Some(index)).await?;
+        let Some(plan) = tlog::inclusion(index, head.head.size) else {
+            return Ok((head, None));
+        };
+        let Some(entry) = entry else {
+            return Err(StoreError::Corrupt(format!(
+                "entry {index} of log {} is below the head and missing",
+                self.shared.record.id
+            )));
+        };
         let view = self.shared.view();
-        let head = self.shared.store.head(self.shared.record.id).await?;
-        let known = view.head();
-        if head.size < known.size || (head.size == known.size && head.root != known.root) {
-            let reason = crate::state::rolled_back(
-                &self.shared.record,
-                (head.size, head.root),
-                (known.size, known.root),
-                "this process",
-            );
-            self.shared.refuse(reason.clone());
-            return Err(StoreError::Corrupt(reason));
-        }
-        if head.signed == view.signed.signed {
-            return Ok(Arc::clone(&view.signed));
-        }
-        Ok(Arc::new(SignedHead {
-            head: TreeHead {
-                size: head.size,
-                root: head.root,
-                timestamp_ms: head.timestamp_ms,
-            },
-            signed: head.signed,
-        }))
+        let proof = self
+            .shared
+            .tiles
+            .prove(&view, head.head.size, &plan)
+            .await?;
+        Ok((head, Some((entry, proof))))
     }
 
     /// The newest committed head, at most `max_age_ms` old: an older one is signed again, with the

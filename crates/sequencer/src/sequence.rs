@@ -3,14 +3,14 @@
 //! One batch, and what a crash means at each point:
 //!
 //! 1. Take what is queued; lock the head; catch up. *Crash: nothing happened.*
-//! 2. Sort out duplicates, give the rest their indices, sign the new head. *Crash: a signature
-//!    that nobody saw is forgotten; the same size may get another root, but never a second
-//!    published one.*
+//! 2. Sort out duplicates, give the rest their indices, sign the new head and the promises of the
+//!    entries. *Crash: signatures that nobody saw are forgotten; the same size may get another root,
+//!    but never a second published one.*
 //! 3. Commit. *Crash: the entries are there or not; nobody was told either way.*
 //! 4. Write the guard, then answer. *Crash before the guard: the database is ahead of it, which is
 //!    allowed. After: as if all answers were lost on the way.*
 //!
-//! With a key that is far away the head is signed between two locks instead ([`ahead`]).
+//! With a key that is far away all is signed between two locks instead ([`ahead`]).
 
 mod ahead;
 mod renew;
@@ -24,6 +24,7 @@ use tlog::Hash;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::log::Shared;
+use crate::promise::{self, Promises};
 use crate::recent::Recent;
 use crate::state::{self, State, SyncError};
 use crate::view::View;
@@ -61,6 +62,8 @@ pub(crate) struct Placed {
     pub(crate) duplicate: bool,
     /// Of a new entry; `None` for one that has to be looked up.
     pub(crate) leaf_hash: Option<Hash>,
+    /// Of a new entry, as it is stored.
+    pub(crate) promise: Vec<u8>,
     pub(crate) view: Arc<View>,
 }
 
@@ -69,6 +72,8 @@ struct Assigned {
     identity: Hash,
     leaf_hash: Hash,
     index: u64,
+    /// As it is stored, once it is signed.
+    promise: Vec<u8>,
     answers: Vec<oneshot::Sender<Result<Placed, AppendError>>>,
 }
 
@@ -76,6 +81,8 @@ struct Assigned {
 struct SignedBatch {
     update: Arc<Update>,
     view: Arc<View>,
+    /// Entries without the promise that they should have.
+    unpromised: usize,
 }
 
 /// How a commit ended.
@@ -176,7 +183,12 @@ impl<F: Format> Sequencer<F> {
             return;
         }
         let started = Instant::now();
-        let signed = match self.sign(entries, timestamp_ms).await {
+        let patience = match self.shared.signer.is_remote() {
+            // The lock is held: whoever asks for the promise can wait for it better.
+            true => Duration::ZERO,
+            false => promise::PATIENCE,
+        };
+        let signed = match self.sign(entries, timestamp_ms, patience).await {
             Ok(signed) => signed,
             Err(error) => return self.fail(assigned, &error),
         };
@@ -281,6 +293,7 @@ impl<F: Format> Sequencer<F> {
                     identity,
                     leaf_hash,
                     index,
+                    promise: Vec::new(),
                     answers: vec![answer],
                 });
                 entries.push(entry);
@@ -296,15 +309,18 @@ impl<F: Format> Sequencer<F> {
             timestamp_ms: known.timestamp_ms,
             duplicate: true,
             leaf_hash: None,
+            promise: Vec::new(),
             view: Arc::clone(self.state.view()),
         }
     }
 
-    /// Grows the tree by these entries and signs its head.
+    /// Grows the tree by these entries and signs its head, and their promises as far as `patience`
+    /// goes.
     async fn sign(
         &mut self,
-        entries: Vec<NewEntry>,
+        mut entries: Vec<NewEntry>,
         timestamp_ms: u64,
+        patience: Duration,
     ) -> Result<SignedBatch, AppendError> {
         let leaves = entries.iter().map(|entry| entry.leaf_hash);
         let before = Arc::clone(self.state.view());
@@ -315,7 +331,19 @@ impl<F: Format> Sequencer<F> {
             timestamp_ms,
         };
         let started = Instant::now();
-        let signed = match state::sign(&self.shared.format, &self.shared.signer, &head).await {
+        let (format, signer) = (&self.shared.format, &self.shared.signer);
+        let first = before.head().size;
+        let promises = Promises {
+            format,
+            signer,
+            first,
+            timestamp_ms,
+        };
+        let (unpromised, signed) = tokio::join!(
+            promises.sign(&mut entries, patience),
+            state::sign(format, signer, &head)
+        );
+        let signed = match signed {
             Ok(signed) => signed,
             Err(error) => {
                 tracing::warn!(log = self.shared.record.id.0, %error, "a head was not signed");
@@ -332,7 +360,11 @@ impl<F: Format> Sequencer<F> {
             head: state::to_store(&signed),
         });
         let view = Arc::new(View::grown(&before.edge, signed, edge, view_tiles));
-        Ok(SignedBatch { update, view })
+        Ok(SignedBatch {
+            update,
+            view,
+            unpromised,
+        })
     }
 
     /// Commits and answers.
@@ -340,10 +372,17 @@ impl<F: Format> Sequencer<F> {
         &mut self,
         batch: Box<dyn Batch>,
         signed: SignedBatch,
-        assigned: Vec<Assigned>,
+        mut assigned: Vec<Assigned>,
         started: Instant,
     ) -> Result<(), (AppendError, Vec<Assigned>)> {
-        let SignedBatch { update, view } = signed;
+        let SignedBatch {
+            update,
+            view,
+            unpromised,
+        } = signed;
+        for (assigned, entry) in assigned.iter_mut().zip(&update.entries) {
+            assigned.promise.clone_from(&entry.promise);
+        }
         let timestamp_ms = update.head.timestamp_ms;
         match self.commit(batch, &update, &assigned).await {
             Ok(Outcome::Committed) => {
@@ -356,6 +395,8 @@ impl<F: Format> Sequencer<F> {
                 }
                 self.shared.publish(Arc::clone(&view));
                 self.meter(assigned.len(), view.head().size, started);
+                metrics::counter!("log_unsigned_promises_total", "log" => self.label.clone())
+                    .increment(unpromised as u64);
                 for assigned in assigned {
                     self.recent.insert(known_at(&assigned, timestamp_ms));
                     answer(assigned, timestamp_ms, &view);
@@ -521,13 +562,17 @@ fn known_at(assigned: &Assigned, timestamp_ms: u64) -> Known {
 }
 
 /// Answers the first submission, and its equals as duplicates of it.
-fn answer(assigned: Assigned, timestamp_ms: u64, view: &Arc<View>) {
+fn answer(mut assigned: Assigned, timestamp_ms: u64, view: &Arc<View>) {
     for (position, answer) in assigned.answers.into_iter().enumerate() {
         let _ = answer.send(Ok(Placed {
             index: assigned.index,
             timestamp_ms,
             duplicate: position > 0,
             leaf_hash: Some(assigned.leaf_hash),
+            promise: match position {
+                0 => std::mem::take(&mut assigned.promise),
+                _ => Vec::new(),
+            },
             view: Arc::clone(view),
         }));
     }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use logstore::{Batch, LogId, SharedStore, StoreError};
+use logstore::{Batch, StoreError};
 use tlog::{Edge, Hash, Memo, Plan, TILE_WIDTH, TileId, TileTree};
 
+use crate::reader::Readers;
 use crate::{SignedHead, TreeHead};
 
 /// A tile in memory, hashed and shared.
@@ -89,16 +90,14 @@ impl View {
 /// Reads tiles; remembers full ones, which never change.
 #[derive(Debug)]
 pub(crate) struct Tiles {
-    store: SharedStore,
-    log: LogId,
+    readers: Readers,
     full: moka::future::Cache<TileId, Tile>,
 }
 
 impl Tiles {
-    pub(crate) fn new(store: SharedStore, log: LogId) -> Self {
+    pub(crate) fn new(readers: Readers) -> Self {
         Self {
-            store,
-            log,
+            readers,
             full: moka::future::Cache::new(CACHED_TILES),
         }
     }
@@ -139,7 +138,7 @@ impl Tiles {
         if missing.is_empty() {
             return Ok(tiles);
         }
-        let found = self.store.tiles(self.log, &missing).await?;
+        let found = self.readers.tiles(missing.clone()).await?;
         for (id, tile) in missing.into_iter().zip(found) {
             let Some(tile) = tile.as_deref().map(hashed) else {
                 continue;

@@ -22,8 +22,9 @@ pub struct Export {
     /// Only this log; repeatable. All logs of the database if left out.
     #[arg(long, value_name = "ID")]
     log: Vec<i64>,
-    /// Sign a promise (signed entry timestamp) for each Rekor entry, one signature each, with the key
-    /// in the configuration. With them, the log can be served from the export where its key is not.
+    /// Sign a promise (signed entry timestamp) for each Rekor entry that has none kept, one signature
+    /// each, with the key in the configuration. With promises, the log can be served from the export
+    /// where its key is not.
     #[arg(long)]
     promises: bool,
     /// Print JSON.

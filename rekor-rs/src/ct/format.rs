@@ -77,7 +77,18 @@ impl Format for Rfc6962 {
             body,
             extra: pending.extra,
             keys: Vec::new(),
+            promise: Vec::new(),
         }
+    }
+
+    /// The promise is an SCT. Only who submits a certificate gets one, and what is served of an
+    /// entry does not hold it.
+    fn promise_message(&self, _: &NewEntry, _: u64, _: u64) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn promise(&self, _: u64, signature: Vec<u8>) -> Vec<u8> {
+        signature
     }
 
     fn head_message(&self, head: &TreeHead) -> Vec<u8> {

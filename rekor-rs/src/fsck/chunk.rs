@@ -13,6 +13,23 @@ use super::versions::read_tile;
 
 const WIDTH: u64 = TILE_WIDTH as u64;
 
+/// When an entry was sequenced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moment {
+    /// In ms since the Unix epoch.
+    pub(crate) ms: u64,
+    /// Whether the log's key vouches for it.
+    pub(crate) vouched: bool,
+}
+
+impl Moment {
+    /// Whether the next entry may have been sequenced at `next`. Times that nobody vouches for never
+    /// decrease; a log that was copied from elsewhere may have others, which its promises vouch for.
+    pub(super) fn may_precede(self, next: Self) -> bool {
+        self.ms <= next.ms || (self.vouched && next.vouched)
+    }
+}
+
 /// The entries of one tile of level 0, examined.
 pub(super) struct Chunk {
     pub(super) tile: TileId,
@@ -20,11 +37,10 @@ pub(super) struct Chunk {
     pub(super) computed: Vec<Option<Hash>>,
     /// The stored tile, if it can be read.
     pub(super) stored: Vec<Hash>,
-    pub(super) first_ms: Option<u64>,
-    pub(super) last_ms: Option<u64>,
-    /// Whether times never decrease in it.
+    pub(super) first: Option<Moment>,
+    pub(super) last: Option<Moment>,
+    /// Whether the times in it may follow each other.
     pub(super) in_time: bool,
-    pub(super) offsets: Vec<(u64, u64)>,
     pub(super) records: Sums,
     pub(super) findings: Findings,
 }
@@ -43,10 +59,9 @@ pub(super) async fn examine(
         tile,
         computed: Vec::new(),
         stored: Vec::new(),
-        first_ms: None,
-        last_ms: None,
+        first: None,
+        last: None,
         in_time: true,
-        offsets: Vec::new(),
         records: sums,
         findings: Findings::default(),
     };
@@ -100,12 +115,13 @@ impl Chunk {
                     .add(entry_place(index), problem, Remedy::RestoreEntry);
             }
             self.computed.push(Some(examined.leaf_hash));
-            self.offsets
-                .extend(examined.offset.map(|offset| (index, offset)));
-            let time = record.entry.timestamp_ms;
-            self.in_time &= self.last_ms.is_none_or(|last| last <= time);
-            self.first_ms.get_or_insert(time);
-            self.last_ms = Some(time);
+            let time = Moment {
+                ms: record.entry.timestamp_ms,
+                vouched: examined.vouched,
+            };
+            self.in_time &= self.last.is_none_or(|last| last.may_precede(time));
+            self.first.get_or_insert(time);
+            self.last = Some(time);
             self.records.add_record(record);
         }
     }

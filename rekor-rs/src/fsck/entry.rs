@@ -24,8 +24,8 @@ pub(crate) struct Examiner {
 pub(crate) struct Examined {
     /// From its bytes.
     pub(crate) leaf_hash: Hash,
-    /// The number over all shards under which its first promise was made, less its index.
-    pub(crate) offset: Option<u64>,
+    /// Whether the log's key vouches for its time: its promise is there and verifies.
+    pub(crate) vouched: bool,
 }
 
 impl Examiner {
@@ -48,7 +48,7 @@ impl Examiner {
         if !record.keys.is_sorted_by(|a, b| a < b) {
             wrong("its search keys are out of order".to_owned());
         }
-        let mut offset = None;
+        let mut vouched = false;
         match self.kind {
             LogKind::RekorV1 => {
                 if let Err(problem) = canonical_body(&entry.body) {
@@ -57,9 +57,10 @@ impl Examiner {
                 if record.identity != entry.leaf_hash {
                     wrong("its identity is not its leaf hash".to_owned());
                 }
-                if !entry.promise.is_empty() {
+                // Of other bytes it says nothing.
+                if !entry.promise.is_empty() && leaf_hash == entry.leaf_hash {
                     match self.promise(record) {
-                        Ok(found) => offset = Some(found),
+                        Ok(()) => vouched = true,
                         Err(problem) => wrong(format!("its signed entry timestamp {problem}")),
                     }
                 }
@@ -80,12 +81,12 @@ impl Examiner {
             },
             LogKind::RekorV2 => {}
         }
-        Examined { leaf_hash, offset }
+        Examined { leaf_hash, vouched }
     }
 
-    /// Verifies the promise that is kept with an entry; returns how many entries were counted before
-    /// the log's first.
-    fn promise(&self, record: &EntryRecord) -> Result<u64, String> {
+    /// Verifies the promise that is kept with an entry. Its number is the one that the entry had among
+    /// the shards of that time: if shards were put before this one since, another than it has now.
+    fn promise(&self, record: &EntryRecord) -> Result<(), String> {
         let entry = &record.entry;
         let promise = Promise::decode(&entry.promise).ok_or("is malformed")?;
         let key = self
@@ -99,9 +100,7 @@ impl Examiner {
             promise.log_index,
         );
         key.verify(HashAlgorithm::Sha256, &payload, &promise.signature)
-            .map_err(|error| format!("does not verify: {error}"))?;
-        let offset = promise.log_index.checked_sub(entry.index);
-        offset.ok_or_else(|| format!("is of the entry number {}", promise.log_index))
+            .map_err(|error| format!("does not verify: {error}"))
     }
 }
 

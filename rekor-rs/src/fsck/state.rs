@@ -10,6 +10,7 @@ use logstore::{Head, IndexRow, LogId};
 use serde::{Deserialize, Serialize};
 use tlog::Hash;
 
+use super::chunk::Moment;
 use super::finding::Findings;
 use super::index::{Scan, Sums};
 use super::tree::Tree;
@@ -23,7 +24,7 @@ const EVERY: Duration = Duration::from_secs(5);
 const MAX_LENGTH: u64 = 64 << 20;
 
 /// Form of the file.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The state of a check.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,7 +56,7 @@ pub(crate) struct SavedLog {
     filled: Vec<u64>,
     open: Vec<String>,
     last_ms: u64,
-    offset: Option<u64>,
+    vouched: bool,
     sums: SavedSums,
     findings: Findings,
 }
@@ -93,8 +94,8 @@ impl SavedLog {
                 .iter()
                 .map(|tile| hex::encode(logstore::row::tile_to_bytes(tile)))
                 .collect(),
-            last_ms: walk.last_ms,
-            offset: walk.offset,
+            last_ms: walk.last.ms,
+            vouched: walk.last.vouched,
             sums: SavedSums::new(&walk.sums),
             findings: walk.findings.clone(),
         }
@@ -121,8 +122,10 @@ impl SavedLog {
         let walk = Walk {
             next: self.next,
             tree: Tree::resume(self.filled.clone(), open),
-            last_ms: self.last_ms,
-            offset: self.offset,
+            last: Moment {
+                ms: self.last_ms,
+                vouched: self.vouched,
+            },
             sums: self.sums.resume()?,
             findings: self.findings.clone(),
         };

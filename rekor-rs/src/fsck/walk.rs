@@ -11,9 +11,9 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use logstore::StoreError;
 use tlog::{Hash, TILE_WIDTH, TileId};
 
-use super::chunk::{Chunk, examine};
+use super::chunk::{Chunk, Moment, examine};
 use super::entry::Examiner;
-use super::finding::{Findings, Remedy, entry_place, tile_place};
+use super::finding::{Findings, Remedy, tile_place};
 use super::index::Sums;
 use super::source::Source;
 use super::tree::{self, Tree};
@@ -31,10 +31,8 @@ pub(crate) struct Walk {
     pub(crate) next: u64,
     /// The tree over them.
     pub(crate) tree: Tree,
-    /// Time of the last of them.
-    pub(crate) last_ms: u64,
-    /// Entries that the promises count before the log's first; `None` while there were none.
-    pub(crate) offset: Option<u64>,
+    /// When the newest entry so far was sequenced.
+    pub(crate) last: Moment,
     /// What the search index must hold.
     pub(crate) sums: Sums,
     /// What was found.
@@ -66,8 +64,7 @@ impl Walk {
         Self {
             next: 0,
             tree: Tree::default(),
-            last_ms: 0,
-            offset: None,
+            last: Moment::default(),
             sums: Sums::new(size),
             findings: Findings::default(),
         }
@@ -109,29 +106,15 @@ impl Walk {
     ) -> Result<(), StoreError> {
         self.findings.append(chunk.findings);
         self.sums.add(&chunk.records);
-        if let (Some(first), Some(last)) = (chunk.first_ms, chunk.last_ms) {
-            // Times of entries that were restored are vouched for by their promises.
-            let promised = !chunk.offsets.is_empty() || self.offset.is_some();
-            if !promised && (first < self.last_ms || !chunk.in_time) {
+        if let (Some(first), Some(last)) = (chunk.first, chunk.last) {
+            if !chunk.in_time || !self.last.may_precede(first) {
                 self.findings.add(
                     tile_place(chunk.tile).replace("tile", "entries of tile"),
                     "the time of an entry lies before that of the entry before it",
                     Remedy::RestoreEntry,
                 );
             }
-            self.last_ms = last;
-        }
-        for (index, offset) in chunk.offsets {
-            let known = *self.offset.get_or_insert(offset);
-            if known != offset {
-                self.findings.add(
-                    entry_place(index),
-                    format!(
-                        "its promise counts {offset} entries before the log's first, other promises {known}"
-                    ),
-                    Remedy::RestoreEntry,
-                );
-            }
+            self.last = last;
         }
 
         let versions = Versions::new(chunk.tile, chunk.computed, chunk.stored);

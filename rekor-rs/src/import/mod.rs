@@ -27,6 +27,7 @@ use tlog::{Edge, Hash, TileId};
 use crate::archive::{Archive, ArchiveError};
 use crate::fsck::{self, LogReport, Source};
 use crate::progress::Progress;
+use crate::promise::Promise;
 
 pub use remote::{PARALLEL, Remote};
 
@@ -131,7 +132,10 @@ pub(crate) async fn run(
                 head.size
             )));
         }
-        first_index = first_index.or_else(|| first_number(&records));
+        first_index = first_index.or_else(|| {
+            let mut entries = records.iter().map(|record| &record.entry);
+            entries.find_map(Promise::first_number)
+        });
         head = restore(store, record, &head, &mut edge, records).await?;
         progress.rows(head.size);
     }
@@ -154,14 +158,6 @@ pub(crate) async fn run(
         first_index,
         public_key: key.to_pem(),
     })
-}
-
-/// The number over all shards of the log's first entry, as its promises have it.
-fn first_number(records: &[EntryRecord]) -> Option<u64> {
-    let entry = &records.first()?.entry;
-    crate::promise::Promise::decode(&entry.promise)?
-        .log_index
-        .checked_sub(entry.index)
 }
 
 /// Creates the log, or finds how far an earlier import came.
@@ -246,13 +242,13 @@ async fn restore(
         timestamp_ms = timestamp_ms.max(entry.timestamp_ms);
         entries.push(RestoredEntry {
             timestamp_ms: entry.timestamp_ms,
-            promise: entry.promise,
             entry: NewEntry {
                 leaf_hash: entry.leaf_hash,
                 identity,
                 keys: terms::keys(record.kind, &entry.body, &entry.extra, keys),
                 body: entry.body,
                 extra: entry.extra,
+                promise: entry.promise,
             },
         });
     }

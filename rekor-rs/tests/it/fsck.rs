@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use logstore::Head;
+use logstore::{Head, LogState};
 use rekor_rs::fsck::{self, Finding, GuardState, Options, Remedy, Report};
 use serde_json::Value;
 use tlog::{Hash, TileId};
@@ -121,9 +121,28 @@ on_every_store! {
         nothing(stack).await;
 
         intruder.run("UPDATE entry SET timestamp_ms = timestamp_ms + 3600000 WHERE log = LOG AND idx = 8").await;
-        assert_eq!(found(stack).await, [at("entries of tile 0/000", Remedy::RestoreEntry)]);
+        let named = at("entry 8", Remedy::RestoreEntry);
+        assert_eq!(found(stack).await, [named, at("entries of tile 0/000", Remedy::RestoreEntry)]);
         intruder.run("UPDATE entry SET timestamp_ms = timestamp_ms - 3600000 WHERE log = LOG AND idx = 8").await;
         nothing(stack).await;
+        // In order, and yet not what was promised.
+        intruder.run("UPDATE entry SET timestamp_ms = timestamp_ms + 1000 WHERE log = LOG AND idx = 299").await;
+        let late = findings(stack).await;
+        assert_eq!((late.len(), &*late[0].place), (1, "entry 299"));
+        assert!(late[0].problem.contains("its signed entry timestamp does not verify"), "{late:?}");
+        intruder.run("UPDATE entry SET timestamp_ms = timestamp_ms - 1000 WHERE log = LOG AND idx = 299").await;
+        // An entry among others that the key vouches for, in a log that takes no more.
+        stack.store.set_state(intruder.log, LogState::Frozen).await.unwrap();
+        intruder.run("UPDATE entry SET promise = NULL WHERE log = LOG AND idx = 8").await;
+        nothing(stack).await;
+        intruder.run("UPDATE entry SET timestamp_ms = timestamp_ms + 3600000 WHERE log = LOG AND idx = 8").await;
+        assert_eq!(found(stack).await, [at("entries of tile 0/000", Remedy::RestoreEntry)]);
+        intruder.run("UPDATE entry SET timestamp_ms = timestamp_ms - 3600000 WHERE log = LOG AND idx = 8").await;
+        // Entries of an older program: the order of times is all there is.
+        intruder.run("UPDATE entry SET promise = NULL WHERE log = LOG").await;
+        nothing(stack).await;
+        intruder.run("UPDATE entry SET timestamp_ms = timestamp_ms + 3600000 WHERE log = LOG AND idx = 8").await;
+        assert_eq!(found(stack).await, [at("entries of tile 0/000", Remedy::RestoreEntry)]);
     }
 
     async fn duplicates_are_found(stack) {

@@ -1,5 +1,6 @@
 //! Shards: frozen ones before the one that takes entries.
 
+use crate::damage::Intruder;
 use crate::hashedrekord::vector;
 use crate::on_every_store;
 use crate::stack::{Stack, check_checkpoint, decode, refusal, unique_hashedrekord};
@@ -91,6 +92,42 @@ on_every_store! {
         let verifies = |text: String| key.verify(HashAlgorithm::Sha256, text.as_bytes(), &promise).is_ok();
         assert!(verifies(number(&json!(1))));
         assert!(!verifies(number(&entry["verification"]["inclusionProof"]["logIndex"])));
+    }
+
+    async fn a_promise_is_signed_once_and_read_without_the_key(stack) {
+        let (id, created) = stack.create(&vector()).await;
+        let promise = |entry: &Value| entry["verification"]["signedEntryTimestamp"].clone();
+        let read = async |stack: &Stack| {
+            let read = stack.get(&format!("/api/v1/log/entries/{id}")).await.text().await.unwrap();
+            stack.check(&read).await.1
+        };
+        assert_eq!(promise(&read(stack).await), promise(&created));
+        stack.restart("").await;
+        assert_eq!(promise(&read(stack).await), promise(&created));
+
+        let tree: i64 = info(stack).await["treeID"].as_str().unwrap().parse().unwrap();
+        stack.store.set_state(LogId(tree), LogState::Frozen).await.unwrap();
+        let pem = stack.directory.path().join("frozen.pem");
+        std::fs::write(pem, stack.public_key("").await.to_pem()).unwrap();
+        let public = stack.config("[{kind: rekor-v1, key: 'public:DIR/frozen.pem'}]", "");
+        stack.restart_with(public).await;
+        assert_eq!(promise(&read(stack).await), promise(&created));
+    }
+
+    async fn an_entry_of_an_older_program_is_promised_when_it_is_read(stack) {
+        let (id, created) = stack.create(&vector()).await;
+        let intruder = Intruder::new(stack).await;
+        intruder.run("UPDATE entry SET promise = NULL WHERE log = LOG").await;
+        let read = stack.get(&format!("/api/v1/log/entries/{id}")).await.text().await.unwrap();
+        // Which verifies the promise.
+        let (_, entry) = stack.check(&read).await;
+        let promise = |entry: &Value| entry["verification"]["signedEntryTimestamp"].clone();
+        assert_ne!(promise(&entry), promise(&created));
+        // So is one whose number is not the one that it was promised.
+        let foreign = intruder.bytes(&[&7_u64.to_be_bytes()[..], b"signature"].concat());
+        intruder.run(&format!("UPDATE entry SET promise = {foreign} WHERE log = LOG")).await;
+        let read = stack.get(&format!("/api/v1/log/entries/{id}")).await.text().await.unwrap();
+        stack.check(&read).await;
     }
 
     async fn a_shard_that_still_grows_must_be_the_last(stack) {

@@ -17,6 +17,8 @@ use logstore_postgres::PostgresStore;
 use logstore_postgres::testing::{self, Database};
 use sqlx::{AssertSqlSafe, Connection as _};
 
+mod silence;
+
 struct Replicas(Database);
 
 #[async_trait::async_trait]

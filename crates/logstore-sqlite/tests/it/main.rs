@@ -160,6 +160,7 @@ async fn a_commit_whose_caller_went_away_is_whole() {
                     body: vec![0; 100],
                     extra: Vec::new(),
                     keys: Vec::new(),
+                    promise: Vec::new(),
                 }
             })
             .collect();

@@ -42,6 +42,7 @@ pub(super) async fn a_batch_is_visible_whole(store: &SharedStore) {
     entries[1].extra = vec![0, 1, 254, 255];
     entries[1].body = Vec::new();
     entries[2].keys = vec![key(1_100_000)];
+    entries[2].promise = vec![255, 0];
     let tile = (TileId { level: 0, index: 0 }, vec![hash(b"tile", 0); 3]);
     let batch = store.begin(log).await.unwrap();
     let before = batch.head().clone();
@@ -66,6 +67,7 @@ pub(super) async fn a_batch_is_visible_whole(store: &SharedStore) {
         assert_eq!(stored.timestamp_ms, head.timestamp_ms);
         assert_eq!(stored.leaf_hash, new.leaf_hash);
         assert_eq!((&stored.body, &stored.extra), (&new.body, &new.extra));
+        assert_eq!(stored.promise, new.promise);
     }
     assert_eq!(store.tiles(log, &[tile.0]).await.unwrap(), [Some(tile.1)]);
     assert_eq!(search(store, log, key(1_100_000), 9).await, [2]);

@@ -174,6 +174,20 @@ pub(super) async fn hostile_ranges_are_harmless(store: &SharedStore) {
     assert_eq!(store.tiles(log, &far).await.unwrap(), [None, None]);
 }
 
+pub(super) async fn a_reader_sees_a_head_and_the_entries_under_it(store: &SharedStore) {
+    let log = new_log(store, 60).await;
+    let mut reader = store.reader(log).await.unwrap();
+    let empty = (store.head(log).await.unwrap(), Vec::new());
+    assert_eq!(reader.read(&[0]).await.unwrap(), empty);
+    for size in 1..4 {
+        let head = append(store, log, vec![entry(size)]).await;
+        let (seen, entries) = reader.read(&[0, size - 1, size]).await.unwrap();
+        assert_eq!(seen, head, "the newest, through a session that is older");
+        let bodies: Vec<_> = entries.into_iter().map(|entry| entry.body).collect();
+        assert_eq!(bodies, [entry(1).body, entry(size).body]);
+    }
+}
+
 pub(super) async fn a_large_batch_is_stored_whole(store: &SharedStore) {
     let log = new_log(store, 26).await;
     let entries: Vec<_> = (0..2500_u64)

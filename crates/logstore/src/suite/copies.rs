@@ -133,9 +133,11 @@ fn restoration(head: &Head, entries: Vec<RestoredEntry>) -> Restoration {
 
 fn restored(number: u64, timestamp_ms: u64) -> RestoredEntry {
     RestoredEntry {
-        entry: keyed(number, &[44_000 + number]),
+        entry: NewEntry {
+            promise: format!("promise {number}").into_bytes(),
+            ..keyed(number, &[44_000 + number])
+        },
         timestamp_ms,
-        promise: format!("promise {number}").into_bytes(),
     }
 }
 
@@ -156,7 +158,7 @@ pub(super) async fn what_is_restored_keeps_its_times_and_promises(store: &Shared
     assert_eq!(stored.len(), 3);
     for (entry, new) in stored.iter().zip(&restoration.entries) {
         assert_eq!(entry.timestamp_ms, new.timestamp_ms);
-        assert_eq!(entry.promise, new.promise);
+        assert_eq!(entry.promise, new.entry.promise);
         assert_eq!(
             (&entry.body, &entry.extra),
             (&new.entry.body, &new.entry.extra)
@@ -175,10 +177,8 @@ pub(super) async fn what_is_restored_keeps_its_times_and_promises(store: &Shared
 
     // A promise is optional, and the head's signature may come last.
     let batch = store.begin(log).await.unwrap();
-    let unpromised = RestoredEntry {
-        promise: Vec::new(),
-        ..restored(7, 1)
-    };
+    let mut unpromised = restored(7, 1);
+    unpromised.entry.promise.clear();
     let more = self::restoration(batch.head(), vec![unpromised]);
     batch.restore(Arc::new(more)).await.unwrap();
     assert_eq!(store.entries(log, 3, 4).await.unwrap()[0].promise, [0; 0]);

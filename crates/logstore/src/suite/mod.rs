@@ -66,6 +66,7 @@ pub async fn run(subject: &dyn Subject) {
     batches::heads_that_do_not_follow_are_refused(&store).await;
     batches::a_refused_batch_changes_nothing(&store).await;
     contents::hostile_ranges_are_harmless(&store).await;
+    contents::a_reader_sees_a_head_and_the_entries_under_it(&store).await;
     contents::a_large_batch_is_stored_whole(&store).await;
     contents::reads_are_bounded(&store).await;
     copies::a_record_is_all_that_was_written(&store).await;
@@ -138,6 +139,7 @@ fn entry(number: u64) -> NewEntry {
         body: format!("body {number}").into_bytes(),
         extra: Vec::new(),
         keys: Vec::new(),
+        promise: Vec::new(),
     }
 }
 
@@ -216,8 +218,11 @@ async fn an_unknown_log_is_reported_by_every_method(store: &SharedStore) {
     let (next, first) = rotation::successor(405);
     assert!(missing(store.rotate(none, &next, first).await.unwrap_err()));
     assert!(missing(store.indexed(none).await.unwrap_err()));
+    for indices in [&[][..], &[0]] {
+        let mut reader = store.reader(none).await.unwrap();
+        assert!(missing(reader.read(indices).await.unwrap_err()));
+    }
     // Reading what is not there is not an error.
-    assert_eq!(store.entries_at(none, &[0]).await.unwrap(), []);
     assert_eq!(search(store, none, key(0), 9).await, []);
     assert_eq!(store.entries(none, 0, 10).await.unwrap(), []);
     assert_eq!(

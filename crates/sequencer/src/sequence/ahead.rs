@@ -4,14 +4,14 @@
 //! meanwhile, and other replicas go on:
 //!
 //! 1. Lock the head; catch up; look up duplicates; unlock. *Crash: nothing happened.*
-//! 2. Assign places after that head, and sign the new head, with no lock. *Crash: a signature that
-//!    nobody saw is forgotten.*
+//! 2. Assign places after that head, and sign the new head and the promises of the entries, with no
+//!    lock. *Crash: signatures that nobody saw are forgotten.*
 //! 3. Lock again. If the head is still the same, commit: what was signed follows from it. If it has
-//!    moved, the signature is thrown away and the entries start again. *Nothing was written.*
+//!    moved, the signatures are thrown away and the entries start again. *Nothing was written.*
 //!
 //! A head is released after the commit that stores it, here as everywhere, so there are never two
-//! published roots for one size. A replica that keeps losing the race to faster ones signs its
-//! third attempt under the lock, which nobody can win from it.
+//! published roots for one size. A replica that keeps losing the race to faster ones signs the head
+//! of its third attempt under the lock, which nobody can win from it, and no promises.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -20,8 +20,8 @@ use logstore::LogState;
 use tlog::Hash;
 
 use super::{Assigned, Sequencer, Waiting, unavailable};
-use crate::state;
 use crate::{AppendError, Format};
+use crate::{promise, state};
 
 /// Signatures that may be lost to other replicas before one is made under the lock.
 const ATTEMPTS: u32 = 2;
@@ -80,7 +80,7 @@ impl<F: Format> Sequencer<F> {
             return Attempt::Answered;
         }
         let started = Instant::now();
-        let signed = match self.sign(entries, timestamp_ms).await {
+        let signed = match self.sign(entries, timestamp_ms, promise::PATIENCE).await {
             Ok(signed) => signed,
             Err(error) => {
                 self.fail(assigned, &error);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use logstore::{
     Batch, Entry, EntryRecord, Head, IndexRow, Known, LogId, LogRecord, LogState, LogStore, Order,
-    Restoration, SearchKey, SharedStore, StoreError, Update,
+    Reader, Restoration, SearchKey, SharedStore, StoreError, Update,
 };
 use tlog::{Hash, TileId};
 use tokio::sync::Semaphore;
@@ -33,9 +33,19 @@ pub(crate) struct Faulty {
     commits: Mutex<VecDeque<Option<Fault>>>,
     begins: Mutex<u32>,
     batches: AtomicU64,
-    tile_reads: AtomicU64,
+    tile_reads: Arc<AtomicU64>,
+    reads: Arc<Mutex<ReadFaults>>,
     /// Permits to commit, if commits are being held up.
     gate: Mutex<Option<Arc<Semaphore>>>,
+}
+
+/// What is wrong with reading.
+#[derive(Debug, Default)]
+struct ReadFaults {
+    /// How many of the next questions fail.
+    failing: u32,
+    /// An entry whose row is damaged.
+    damaged: Option<u64>,
 }
 
 impl Faulty {
@@ -45,7 +55,8 @@ impl Faulty {
             commits: Mutex::default(),
             begins: Mutex::new(0),
             batches: AtomicU64::new(0),
-            tile_reads: AtomicU64::new(0),
+            tile_reads: Arc::default(),
+            reads: Arc::default(),
             gate: Mutex::new(None),
         })
     }
@@ -87,6 +98,16 @@ impl Faulty {
         self.batches.load(Ordering::SeqCst)
     }
 
+    /// How many of the next questions of readers fail, as if the connection had died.
+    pub(crate) fn fail_reads(&self, count: u32) {
+        self.reads.lock().unwrap().failing = count;
+    }
+
+    /// Damages the row of an entry.
+    pub(crate) fn damage(&self, index: u64) {
+        self.reads.lock().unwrap().damaged = Some(index);
+    }
+
     /// Reads of tiles outside of batches.
     pub(crate) fn tile_reads(&self) -> u64 {
         self.tile_reads.load(Ordering::SeqCst)
@@ -94,6 +115,38 @@ impl Faulty {
 
     fn inner(&self) -> SharedStore {
         Arc::clone(&self.inner.lock().unwrap())
+    }
+}
+
+struct FaultyReader {
+    inner: Box<dyn Reader>,
+    tile_reads: Arc<AtomicU64>,
+    faults: Arc<Mutex<ReadFaults>>,
+}
+
+#[async_trait::async_trait]
+impl Reader for FaultyReader {
+    async fn read(&mut self, indices: &[u64]) -> Result<(Head, Vec<Entry>), StoreError> {
+        {
+            let mut faults = self.faults.lock().unwrap();
+            if faults.failing > 0 {
+                faults.failing -= 1;
+                return Err(StoreError::Unavailable("planned".to_owned()));
+            }
+            if faults.damaged.is_some_and(|index| indices.contains(&index)) {
+                return Err(StoreError::Corrupt("planned".to_owned()));
+            }
+        }
+        self.inner.read(indices).await
+    }
+
+    async fn tiles(&mut self, ids: &[TileId]) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
+        self.tile_reads.fetch_add(1, Ordering::SeqCst);
+        self.inner.tiles(ids).await
+    }
+
+    fn is_needed_elsewhere(&self) -> bool {
+        self.inner.is_needed_elsewhere()
     }
 }
 
@@ -156,17 +209,12 @@ impl LogStore for Faulty {
         self.inner().index_of_leaf(log, leaf).await
     }
 
-    async fn tiles(
-        &self,
-        log: LogId,
-        ids: &[TileId],
-    ) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
-        self.tile_reads.fetch_add(1, Ordering::SeqCst);
-        self.inner().tiles(log, ids).await
-    }
-
-    async fn entries_at(&self, log: LogId, indices: &[u64]) -> Result<Vec<Entry>, StoreError> {
-        self.inner().entries_at(log, indices).await
+    async fn reader(&self, log: LogId) -> Result<Box<dyn Reader>, StoreError> {
+        Ok(Box::new(FaultyReader {
+            inner: self.inner().reader(log).await?,
+            tile_reads: Arc::clone(&self.tile_reads),
+            faults: Arc::clone(&self.reads),
+        }))
     }
 
     async fn search(

@@ -12,6 +12,8 @@ mod append;
 mod crash;
 mod faults;
 mod faulty;
+mod promises;
+mod reads;
 mod renewal;
 mod replicas;
 mod rollback;

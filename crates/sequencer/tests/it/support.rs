@@ -34,7 +34,17 @@ impl Format for Plain {
             body: pending,
             extra: vec![],
             keys: vec![key],
+            promise: vec![],
         }
+    }
+
+    fn promise_message(&self, entry: &NewEntry, index: u64, timestamp_ms: u64) -> Option<Vec<u8>> {
+        let is_promised = entry.body.starts_with(PROMISED);
+        is_promised.then(|| promise_message(&entry.body, index, timestamp_ms))
+    }
+
+    fn promise(&self, _index: u64, signature: Vec<u8>) -> Vec<u8> {
+        signature
     }
 
     fn head_message(&self, head: &TreeHead) -> Vec<u8> {
@@ -47,6 +57,14 @@ impl Format for Plain {
         signed.extend_from_slice(signature);
         signed
     }
+}
+
+/// How entries begin that [`Plain`] promises.
+pub(crate) const PROMISED: &[u8] = b"promised";
+
+/// What it signs for that.
+pub(crate) fn promise_message(body: &[u8], index: u64, timestamp_ms: u64) -> Vec<u8> {
+    [body, format!(" {index} {timestamp_ms}").as_bytes()].concat()
 }
 
 /// Runs each test on each kind of store.

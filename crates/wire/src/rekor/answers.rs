@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{EntryId, encode_base64};
+use super::{EntryId, Hex32, encode_base64};
 
 /// An entry with its proof.
 #[derive(Clone, Debug)]
@@ -33,12 +33,12 @@ pub struct LogEntry<'a> {
 pub struct InclusionProof<'a> {
     /// The signed note for `tree_size` and `root_hash`.
     pub checkpoint: &'a str,
-    /// Hexadecimal, leaf to root.
-    pub hashes: Vec<String>,
+    /// Leaf to root.
+    pub hashes: Vec<Hex32>,
     /// Index in the shard.
     pub log_index: u64,
-    /// Hexadecimal.
-    pub root_hash: String,
+    /// The root.
+    pub root_hash: Hex32,
     /// Size of the shard's tree.
     pub tree_size: u64,
 }
@@ -115,8 +115,8 @@ pub fn signed_entry_payload(
 pub struct LogInfo {
     /// Oldest first; `null` when there are none.
     pub inactive_shards: Option<Vec<InactiveShard>>,
-    /// Hexadecimal.
-    pub root_hash: String,
+    /// The root.
+    pub root_hash: Hex32,
     /// The checkpoint.
     pub signed_tree_head: String,
     /// Decimal.
@@ -130,8 +130,8 @@ pub struct LogInfo {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InactiveShard {
-    /// Hexadecimal.
-    pub root_hash: String,
+    /// The root.
+    pub root_hash: Hex32,
     /// The checkpoint.
     pub signed_tree_head: String,
     /// Decimal.
@@ -145,10 +145,10 @@ pub struct InactiveShard {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConsistencyProof {
-    /// Hexadecimal.
-    pub hashes: Vec<String>,
-    /// Hexadecimal; of the shard as it is now, whatever sizes were asked for.
-    pub root_hash: String,
+    /// In the order of RFC 6962 section 2.1.2.
+    pub hashes: Vec<Hex32>,
+    /// Of the shard as it is now, whatever sizes were asked for.
+    pub root_hash: Hex32,
 }
 
 /// Body of every refusal.
@@ -193,9 +193,9 @@ mod tests {
             log_index: 3,
             inclusion_proof: InclusionProof {
                 checkpoint: "h - 1\n1\nAA==\n\n— h AAAA\n",
-                hashes: vec!["aa".into()],
+                hashes: vec![Hex32([0xaa; 32])],
                 log_index: 2,
-                root_hash: "bb".into(),
+                root_hash: Hex32([0xbb; 32]),
                 tree_size: 4,
             },
             signed_entry_timestamp: b"sig",
@@ -205,8 +205,10 @@ mod tests {
         assert_eq!(
             String::from_utf8(out).unwrap(),
             format!(
-                r#"{{"0000000000000001{}":{{"body":"e30=","integratedTime":7,"logID":"c0","logIndex":3,"verification":{{"inclusionProof":{{"checkpoint":"h - 1\n1\nAA==\n\n— h AAAA\n","hashes":["aa"],"logIndex":2,"rootHash":"bb","treeSize":4}},"signedEntryTimestamp":"c2ln"}}}}}}"#,
-                "ab".repeat(32)
+                r#"{{"0000000000000001{}":{{"body":"e30=","integratedTime":7,"logID":"c0","logIndex":3,"verification":{{"inclusionProof":{{"checkpoint":"h - 1\n1\nAA==\n\n— h AAAA\n","hashes":["{}"],"logIndex":2,"rootHash":"{}","treeSize":4}},"signedEntryTimestamp":"c2ln"}}}}}}"#,
+                "ab".repeat(32),
+                "aa".repeat(32),
+                "bb".repeat(32)
             )
         );
     }
@@ -222,14 +224,17 @@ mod tests {
     fn no_inactive_shards_print_as_null() {
         let info = LogInfo {
             inactive_shards: None,
-            root_hash: "r".into(),
+            root_hash: Hex32([0xcc; 32]),
             signed_tree_head: "s".into(),
             tree_id: "1".into(),
             tree_size: 0,
         };
         assert_eq!(
             String::from_utf8(print_json(&info)).unwrap(),
-            r#"{"inactiveShards":null,"rootHash":"r","signedTreeHead":"s","treeID":"1","treeSize":0}"#
+            format!(
+                r#"{{"inactiveShards":null,"rootHash":"{}","signedTreeHead":"s","treeID":"1","treeSize":0}}"#,
+                "cc".repeat(32)
+            )
         );
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::Hex32;
+
 /// A place-independent name of an entry with the tree that holds it; prints as 80 lower-case
 /// hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,10 +40,7 @@ pub enum EntryIdError {
 
 impl fmt::Display for EntryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.tree)?;
-        self.uuid
-            .iter()
-            .try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{:016x}{}", self.tree, Hex32(self.uuid))
     }
 }
 

@@ -19,6 +19,7 @@ pub mod dsse;
 mod entry_id;
 pub mod hashedrekord;
 pub mod helm;
+mod hexadecimal;
 pub mod intoto;
 pub mod jar;
 pub mod listing;
@@ -35,6 +36,7 @@ pub use answers::{
 };
 pub use b64::{Base64, decode_base64, encode_base64};
 pub use entry_id::{EntryId, EntryIdError, EntryRef};
+pub use hexadecimal::Hex32;
 pub use package::{ProposedKey, ProposedPackage};
 pub use requests::{
     MAX_QUERY_ITEMS, Operator, ProposedEntry, PublicKeyFormat, PublicKeyQuery, SearchIndex,

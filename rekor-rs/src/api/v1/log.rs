@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode, Uri};
 use tlog::Hash;
-use wire::rekor::{ConsistencyProof, InactiveShard, LogInfo, print_json};
+use wire::rekor::{ConsistencyProof, Hex32, InactiveShard, LogInfo, print_json};
 
 use super::super::parameters::Parameters;
 use super::super::{Rekor, json};
@@ -19,7 +19,7 @@ pub(in super::super) async fn info(rekor: &Rekor) -> Result<Response, RequestErr
     for shard in shards.earlier() {
         let head = shard.head().await?;
         inactive.push(InactiveShard {
-            root_hash: hex::encode(head.head.root.0),
+            root_hash: Hex32(head.head.root.0),
             signed_tree_head: checkpoint(&head).into_owned(),
             tree_id: shard.id().0.to_string(),
             tree_size: head.head.size,
@@ -28,7 +28,7 @@ pub(in super::super) async fn info(rekor: &Rekor) -> Result<Response, RequestErr
     let head = active.head().await?;
     let info = LogInfo {
         inactive_shards: Some(inactive).filter(|shards| !shards.is_empty()),
-        root_hash: hex::encode(head.head.root.0),
+        root_hash: Hex32(head.head.root.0),
         signed_tree_head: checkpoint(&head).into_owned(),
         tree_id: active.id().0.to_string(),
         tree_size: head.head.size,
@@ -107,8 +107,8 @@ pub(in super::super) async fn proof(rekor: &Rekor, uri: &Uri) -> Result<Response
         .await?
         .ok_or_else(unobservable)?;
     let proof = ConsistencyProof {
-        hashes: hashes.iter().map(|Hash(hash)| hex::encode(hash)).collect(),
-        root_hash: hex::encode(head.head.root.0),
+        hashes: hashes.into_iter().map(|Hash(hash)| Hex32(hash)).collect(),
+        root_hash: Hex32(head.head.root.0),
     };
     Ok(json(StatusCode::OK, print_json(&proof)))
 }

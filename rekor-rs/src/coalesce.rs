@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 /// One question, asked by many.
 #[derive(Debug)]
-pub struct Coalesced<T> {
+pub(crate) struct Coalesced<T> {
     /// Questions put so far.
     put: AtomicU64,
     /// The last one answered, with its number. Held while a question is under way.
@@ -31,7 +31,7 @@ impl<T: Clone> Coalesced<T> {
     /// The answer to a question that is put after this call: by this caller, or by another.
     ///
     /// A caller that goes away while it asks leaves the question to the next.
-    pub async fn ask(&self, question: impl Future<Output = T>) -> T {
+    pub(crate) async fn ask(&self, question: impl Future<Output = T>) -> T {
         let before = self.put.load(Ordering::Acquire);
         let mut last = self.last.lock().await;
         if let Some((number, answer)) = &*last
