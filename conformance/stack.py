@@ -22,7 +22,7 @@ CLIENTS = TARGET / "clients"
 def sigkeep_binary() -> Path:
     """The binary under test: $SIGKEEP, or the newest of what `make` builds."""
     if configured := os.environ.get("SIGKEEP"):
-        return Path(configured)
+        return Path(configured).resolve()
     built = [TARGET / profile / "sigkeep" for profile in ("up", "release", "debug")]
     built = [path for path in built if path.exists()]
     assert built, "no sigkeep binary: run `make build` first"
