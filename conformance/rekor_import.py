@@ -10,20 +10,17 @@ The tests of kinds of entry come from another module and fill the log: here `sta
 from __future__ import annotations
 
 import copy
-import json
-import os
 import subprocess
-import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from clients import Client
 from rekor import Proposals, Rekor, check_entry
+from rekor_server import RekorServer
 from replicas import Replica
-from stack import CLIENTS, free_port, sigkeep_binary
+from stack import CLIENTS, sigkeep_binary
 from test_checking_and_copying import make_key
 
 # These fill the log. Those that search need a database of their own under Rekor, and stay away.
@@ -40,68 +37,9 @@ from test_entry_kinds import (  # noqa: F401
     test_tuf_metadata_of_the_stacks_own_repository,
 )
 
-REKOR = "github.com/sigstore/rekor/cmd/rekor-server@v1.5.4"
-TRILLIAN = "github.com/google/trillian"
-TRILLIAN_VERSION = "v1.7.3"
-
-
-class Old:
-    """Rekor with Trillian, in the PostgreSQL server of the tests."""
-
-    def __init__(self, folder: Path, postgres):
-        self.folder, self.processes = folder, []
-        programs = CLIENTS / "rekor-server"
-        for package in (REKOR, *(f"{TRILLIAN}/cmd/{name}@{TRILLIAN_VERSION}" for name in ("trillian_log_server", "trillian_log_signer"))):
-            if not (programs / package.rsplit("/", 1)[1].split("@")[0]).exists():
-                subprocess.run(["go", "install", package], check=True, env={**os.environ, "GOBIN": str(programs)})
-        module = subprocess.run(["go", "mod", "download", "-json", f"{TRILLIAN}@{TRILLIAN_VERSION}"], check=True, capture_output=True)
-        schema = Path(json.loads(module.stdout)["Dir"]) / "storage/postgresql/schema/storage.sql"
-        database = postgres.create_database("trillian")
-        postgres.query("trillian", schema.read_text())
-
-        store = ["--storage_system=postgresql", "--quota_system=noop", f"--postgresql_uri={database}?sslmode=disable"]
-        trillian = free_port()
-        self.spawn(programs / "trillian_log_server", *store, f"--rpc_endpoint=127.0.0.1:{trillian}", f"--http_endpoint=127.0.0.1:{free_port()}")
-        self.spawn(
-            programs / "trillian_log_signer", *store, "--force_master", "--sequencer_interval=20ms", "--num_sequencers=1",
-            f"--rpc_endpoint=127.0.0.1:{free_port()}", f"--http_endpoint=127.0.0.1:{free_port()}",
-        )  # fmt: skip
-        make_key(folder / "old.key")
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        self.spawn(
-            programs / "rekor-server", "serve", f"--port={port}", "--rekor_server.address=127.0.0.1",
-            "--rekor_server.hostname=rekor.old.example", f"--rekor_server.signer={folder / 'old.key'}",
-            "--trillian_log_server.address=127.0.0.1", f"--trillian_log_server.port={trillian}",
-            "--enable_retrieve_api=false",
-        )  # fmt: skip
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                with urllib.request.urlopen(f"{self.url}/api/v1/log", timeout=5) as answer:
-                    self.tree = json.load(answer)["treeID"]
-                return
-            except OSError:
-                assert time.monotonic() < deadline, self.output()
-                assert all(process.poll() is None for process in self.processes), self.output()
-                time.sleep(0.1)
-
-    def spawn(self, *command) -> None:
-        log = (self.folder / f"{Path(command[0]).name}.log").open("ab")
-        self.processes.append(subprocess.Popen([str(word) for word in command], stdout=log, stderr=log, cwd=self.folder))
-
-    def output(self) -> str:
-        return "\n".join(path.read_text(errors="replace")[-3000:] for path in self.folder.glob("*.log"))
-
-    def stop(self) -> None:
-        for process in reversed(self.processes):
-            process.terminate()
-            process.wait()
-
-
 @pytest.fixture(scope="module")
 def old(tmp_path_factory, postgres):
-    rekor = Old(tmp_path_factory.mktemp("rekor"), postgres)
+    rekor = RekorServer(tmp_path_factory.mktemp("rekor"), postgres, hostname="rekor.old.example")
     yield rekor
     rekor.stop()
 
