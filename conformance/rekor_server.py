@@ -21,7 +21,15 @@ class RekorServer:
 
     def __init__(self, folder: Path, postgres: Postgres, hostname: str = "rekor.example"):
         self.folder, self.processes = folder, []
-        programs = CLIENTS / "rekor-server"
+        try:
+            self._start(postgres, hostname)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, postgres: Postgres, hostname: str) -> None:
+        folder = self.folder
+        programs = (CLIENTS / "rekor-server" / f"{REKOR.split('@')[1]}-{TRILLIAN_VERSION}").resolve()
         for package in (REKOR, *(f"{TRILLIAN}/cmd/{name}@{TRILLIAN_VERSION}" for name in ("trillian_log_server", "trillian_log_signer"))):
             if not (programs / package.rsplit("/", 1)[1].split("@")[0]).exists():
                 subprocess.run(["go", "install", package], check=True, env={**os.environ, "GOBIN": str(programs)})

@@ -134,10 +134,11 @@ impl Shards {
                 None => 0,
                 Some(list) => end_of(list.active()).await?,
             };
-            if !shard.signer.can_sign() {
+            if shard.signer.can_sign() {
+                promise::check_numbers(&store, record.id, offset).await;
+            } else {
                 promise::check_copy(&store, &record, offset).await?;
             }
-            promise::check_numbers(&store, record.id, offset).await?;
             let log = open_log(config, &shard.signer, record, offset, &store, &clock).await?;
             let shard = Shard::new(log, Arc::clone(&store), offset);
             list = Some(match list {

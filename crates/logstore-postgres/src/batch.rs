@@ -1,14 +1,14 @@
 //! One batch: one transaction, which holds the log's row from its first statement to its last.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use logstore::row;
 use logstore::{Batch, Head, Known, LogId, LogState, NewEntry, Restoration, StoreError, Update};
-use sqlx::{Postgres, Row as _, Transaction};
+use sqlx::Row as _;
 use tlog::{Hash, TileId};
 
-use crate::{error, patience, read};
+use crate::connection::Connection;
+use crate::{error, read};
 
 /// Everything a batch writes, in one statement and so in one round trip. The update of the head
 /// is also the compare-and-swap: if it finds another head it counts no row, and the transaction is
@@ -41,8 +41,8 @@ pub(crate) struct PostgresBatch {
     pub(crate) log: LogId,
     pub(crate) head: Head,
     pub(crate) state: LogState,
-    pub(crate) transaction: Transaction<'static, Postgres>,
-    pub(crate) patience: Duration,
+    /// In a transaction, which ends with the batch.
+    pub(crate) connection: Connection,
 }
 
 #[async_trait::async_trait]
@@ -56,13 +56,13 @@ impl Batch for PostgresBatch {
     }
 
     async fn known(&mut self, identities: &[Hash]) -> Result<Vec<Known>, StoreError> {
-        let read = read::known(&mut self.transaction, self.log, identities);
-        patience::answer(self.patience, read).await
+        let read = async |c: &mut _| read::known(c, self.log, identities).await;
+        self.connection.ask(read).await
     }
 
     async fn tiles(&mut self, ids: &[TileId]) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
-        let read = read::tiles(&mut self.transaction, self.log, ids);
-        patience::answer(self.patience, read).await
+        let read = async |c: &mut _| read::tiles(c, self.log, ids).await;
+        self.connection.ask(read).await
     }
 
     async fn commit(mut self: Box<Self>, update: Arc<Update>) -> Result<(), StoreError> {
@@ -75,10 +75,8 @@ impl Batch for PostgresBatch {
                 timestamp_ms: update.head.timestamp_ms,
             })
             .collect();
-        let patience = self.patience;
-        let write = self.write(&rows, &update.tiles, &update.head);
-        patience::answer(patience, write).await?;
-        self.end().await
+        self.write(&rows, &update.tiles, &update.head).await?;
+        self.connection.commit().await
     }
 
     async fn restore(mut self: Box<Self>, restoration: Arc<Restoration>) -> Result<(), StoreError> {
@@ -91,10 +89,9 @@ impl Batch for PostgresBatch {
                 timestamp_ms: restored.timestamp_ms,
             })
             .collect();
-        let patience = self.patience;
-        let write = self.write(&rows, &restoration.tiles, &restoration.head);
-        patience::answer(patience, write).await?;
-        self.end().await
+        self.write(&rows, &restoration.tiles, &restoration.head)
+            .await?;
+        self.connection.commit().await
     }
 }
 
@@ -105,16 +102,6 @@ struct NewRow<'a> {
 }
 
 impl PostgresBatch {
-    /// Until here an error rolls back: the server has not been asked to commit. From here only its
-    /// answer tells; an error may have overtaken a commit on its way.
-    async fn end(self: Box<Self>) -> Result<(), StoreError> {
-        let patience = self.patience;
-        tokio::time::timeout(patience, self.transaction.commit())
-            .await
-            .map_err(|_| StoreError::Unknown(patience::silence(patience)))?
-            .map_err(|error| StoreError::Unknown(error.to_string()))
-    }
-
     async fn write(
         &mut self,
         rows: &[NewRow<'_>],
@@ -161,7 +148,7 @@ impl PostgresBatch {
             .map(|(_, hashes)| row::tile_to_bytes(hashes))
             .collect();
 
-        let swapped: i64 = sqlx::query(WRITE)
+        let write = sqlx::query(WRITE)
             .bind(self.log.0)
             .bind(row::to_integer(head.size)?)
             .bind(head.root.0.as_slice())
@@ -181,11 +168,14 @@ impl PostgresBatch {
             .bind(key_indices)
             .bind(levels)
             .bind(tile_indices)
-            .bind(tile_hashes)
-            .fetch_one(&mut *self.transaction)
-            .await
-            .and_then(|row| row.try_get(0))
-            .map_err(error::store)?;
+            .bind(tile_hashes);
+        let swapped: i64 = self
+            .connection
+            .ask(async |connection| {
+                let row = write.fetch_one(connection).await;
+                row.and_then(|row| row.try_get(0)).map_err(error::store)
+            })
+            .await?;
         if swapped == 1 {
             Ok(())
         } else {

@@ -2,13 +2,12 @@
 
 use logstore::row;
 use logstore::{EntryRecord, IndexRow, LogId, MAX_ENTRIES_READ, StoreError};
-use sqlx::Row as _;
-use sqlx::postgres::PgPool;
+use sqlx::{Connection as _, PgConnection, Row as _};
 
 use crate::{error, read};
 
 pub(crate) async fn records(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     log: LogId,
     start: u64,
     end: u64,
@@ -21,7 +20,7 @@ pub(crate) async fn records(
     .bind(log.0)
     .bind(row::to_bound(start))
     .bind(row::to_bound(end))
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await
     .map_err(error::store)?;
     rows.iter()
@@ -36,7 +35,7 @@ pub(crate) async fn records(
 }
 
 pub(crate) async fn index_rows(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     after: Option<&IndexRow>,
     limit: u32,
 ) -> Result<Vec<IndexRow>, StoreError> {
@@ -52,7 +51,7 @@ pub(crate) async fn index_rows(
         .bind(after.log.0)
         .bind(row::to_bound(after.index)),
     };
-    let rows = query.fetch_all(pool).await.map_err(error::store)?;
+    let rows = query.fetch_all(connection).await.map_err(error::store)?;
     rows.iter()
         .map(|row| {
             let get = || -> Result<_, sqlx::Error> {
@@ -68,7 +67,10 @@ pub(crate) async fn index_rows(
         .collect()
 }
 
-pub(crate) async fn index_has(pool: &PgPool, rows: &[IndexRow]) -> Result<Vec<bool>, StoreError> {
+pub(crate) async fn index_has(
+    connection: &mut PgConnection,
+    rows: &[IndexRow],
+) -> Result<Vec<bool>, StoreError> {
     let (keys, logs, indices) = columns(rows)?;
     // A subquery for each, never a join that could turn into a scan.
     let found = sqlx::query(
@@ -82,7 +84,7 @@ pub(crate) async fn index_has(pool: &PgPool, rows: &[IndexRow]) -> Result<Vec<bo
     .bind(keys)
     .bind(logs)
     .bind(indices)
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await
     .map_err(error::store)?;
     found
@@ -92,11 +94,11 @@ pub(crate) async fn index_has(pool: &PgPool, rows: &[IndexRow]) -> Result<Vec<bo
 }
 
 pub(crate) async fn repair_index(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     missing: &[IndexRow],
     surplus: &[IndexRow],
 ) -> Result<(), StoreError> {
-    let mut transaction = pool.begin().await.map_err(error::unavailable)?;
+    let mut transaction = connection.begin().await.map_err(error::unavailable)?;
     for (rows, sql) in [
         (
             missing,

@@ -4,13 +4,12 @@ use std::ops::Range;
 
 use logstore::row;
 use logstore::{LogId, Order, SearchKey, StoreError};
-use sqlx::Row as _;
-use sqlx::postgres::PgPool;
+use sqlx::{Connection as _, PgConnection, Row as _};
 
 use crate::error;
 
 pub(crate) async fn search(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     log: LogId,
     key: &SearchKey,
     range: Range<u64>,
@@ -34,7 +33,7 @@ pub(crate) async fn search(
         .bind(row::to_bound(range.start))
         .bind(row::to_bound(range.end))
         .bind(i64::from(limit))
-        .fetch_all(pool)
+        .fetch_all(connection)
         .await
         .map_err(error::store)?;
     rows.iter()
@@ -42,10 +41,10 @@ pub(crate) async fn search(
         .collect()
 }
 
-pub(crate) async fn indexed(pool: &PgPool, log: LogId) -> Result<u64, StoreError> {
+pub(crate) async fn indexed(connection: &mut PgConnection, log: LogId) -> Result<u64, StoreError> {
     let row = sqlx::query("SELECT indexed FROM log WHERE id = $1")
         .bind(log.0)
-        .fetch_optional(pool)
+        .fetch_optional(connection)
         .await
         .map_err(error::store)?
         .ok_or(StoreError::NoSuchLog(log))?;
@@ -53,7 +52,7 @@ pub(crate) async fn indexed(pool: &PgPool, log: LogId) -> Result<u64, StoreError
 }
 
 pub(crate) async fn add(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     log: LogId,
     range: Range<u64>,
     keys: &[(u64, SearchKey)],
@@ -64,7 +63,7 @@ pub(crate) async fn add(
         .collect::<Result<Vec<_>, StoreError>>()?;
     keys.sort_unstable();
     let (keys, indices): (Vec<&[u8]>, Vec<i64>) = keys.into_iter().unzip();
-    let mut transaction = pool.begin().await.map_err(error::unavailable)?;
+    let mut transaction = connection.begin().await.map_err(error::unavailable)?;
     // The keys first: a batch that waits for the log's row then waits for the watermark only.
     sqlx::query(
         "INSERT INTO search_key (key, log, idx)

@@ -13,10 +13,10 @@
 //! entries that were acknowledged, and the roll-back guard will refuse it.
 
 mod batch;
+mod connection;
 mod copy;
 mod error;
 mod index;
-mod patience;
 mod pool;
 mod read;
 mod schema;
@@ -30,15 +30,15 @@ use std::time::Duration;
 
 use logstore::row;
 use logstore::{
-    Batch, Entry, EntryRecord, Head, IndexRow, Known, LogId, LogKind, LogRecord, LogState,
-    LogStore, Order, Reader, SearchKey, StoreError, Update,
+    Batch, Entry, EntryRecord, Head, IndexRow, Known, LogId, LogRecord, LogState, LogStore, Order,
+    Reader, SearchKey, StoreError, Update,
 };
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions as _, PgConnection, Postgres, Row as _};
+use sqlx::{ConnectOptions as _, PgConnection};
 use tlog::{Hash, TileId};
 
 use crate::batch::PostgresBatch;
+use crate::connection::Connection;
 
 /// How long a request waits for a free connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -91,7 +91,7 @@ impl PostgresStore {
                         return Ok(true);
                     }
                     let answer = sqlx::Connection::ping(connection);
-                    let answer = tokio::time::timeout(patience::PING, answer).await;
+                    let answer = tokio::time::timeout(connection::PING, answer).await;
                     Ok(answer.is_ok_and(|ping| ping.is_ok()))
                 })
             })
@@ -99,7 +99,7 @@ impl PostgresStore {
             .connect_lazy_with(options);
         Ok(Self {
             pool,
-            patience: patience::DEFAULT,
+            patience: connection::PATIENCE,
         })
     }
 
@@ -108,6 +108,18 @@ impl PostgresStore {
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    async fn connection(&self) -> Result<Connection, StoreError> {
+        Connection::of(&self.pool, self.patience).await
+    }
+
+    /// Puts one question.
+    async fn ask<T>(
+        &self,
+        statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.connection().await?.ask(statement).await
     }
 }
 
@@ -139,34 +151,20 @@ fn place(options: &PgConnectOptions) -> String {
 /// A connection of the pool that is given back with the session.
 struct PostgresReader {
     log: LogId,
-    connection: PoolConnection<Postgres>,
+    connection: Connection,
     pool: PgPool,
-    patience: Duration,
-}
-
-impl PostgresReader {
-    /// A connection that has failed is closed instead of given back: to give it back, it would have
-    /// to answer.
-    fn checked<T>(&mut self, read: Result<T, StoreError>) -> Result<T, StoreError> {
-        if let Err(StoreError::Unavailable(_)) = read {
-            self.connection.close_on_drop();
-        }
-        read
-    }
 }
 
 #[async_trait::async_trait]
 impl Reader for PostgresReader {
     async fn read(&mut self, indices: &[u64]) -> Result<(Head, Vec<Entry>), StoreError> {
-        let read = read::head_and_entries(&mut self.connection, self.log, indices);
-        let read = patience::answer(self.patience, read).await;
-        self.checked(read)
+        let read = async |c: &mut _| read::head_and_entries(c, self.log, indices).await;
+        self.connection.ask(read).await
     }
 
     async fn tiles(&mut self, ids: &[TileId]) -> Result<Vec<Option<Vec<Hash>>>, StoreError> {
-        let read = read::tiles(&mut self.connection, self.log, ids);
-        let read = patience::answer(self.patience, read).await;
-        self.checked(read)
+        let read = async |c: &mut _| read::tiles(c, self.log, ids).await;
+        self.connection.ask(read).await
     }
 
     fn is_needed_elsewhere(&self) -> bool {
@@ -193,50 +191,37 @@ async fn insert_log(connection: &mut PgConnection, log: &LogRecord) -> Result<()
     Ok(())
 }
 
+async fn set_state(
+    connection: &mut PgConnection,
+    log: LogId,
+    state: LogState,
+) -> Result<(), StoreError> {
+    let done = sqlx::query("UPDATE log SET state = $2 WHERE id = $1")
+        .bind(log.0)
+        .bind(state.as_str())
+        .execute(connection)
+        .await
+        .map_err(error::store)?;
+    if done.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::NoSuchLog(log))
+    }
+}
+
 #[async_trait::async_trait]
 impl LogStore for PostgresStore {
     async fn create_log(&self, log: &LogRecord) -> Result<(), StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(error::unavailable)?;
-        insert_log(&mut connection, log).await
+        self.ask(async |c| insert_log(c, log).await).await
     }
 
     async fn logs(&self) -> Result<Vec<LogRecord>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT id, kind, origin, public_key, state, created_ms
-             FROM log ORDER BY created_ms, id",
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(error::store)?;
-        rows.iter()
-            .map(|row| {
-                Ok(LogRecord {
-                    id: LogId(row.try_get("id").map_err(error::store)?),
-                    kind: LogKind::from_row(row.try_get("kind").map_err(error::store)?)?,
-                    origin: row.try_get("origin").map_err(error::store)?,
-                    public_key: row.try_get("public_key").map_err(error::store)?,
-                    state: LogState::from_row(row.try_get("state").map_err(error::store)?)?,
-                    created_ms: row::from_integer(
-                        row.try_get("created_ms").map_err(error::store)?,
-                    )?,
-                })
-            })
-            .collect()
+        self.ask(async |c| read::logs(c).await).await
     }
 
     async fn set_state(&self, log: LogId, state: LogState) -> Result<(), StoreError> {
         // Waits for the row lock, and so for the batch at work.
-        let done = sqlx::query("UPDATE log SET state = $2 WHERE id = $1")
-            .bind(log.0)
-            .bind(state.as_str())
-            .execute(&self.pool)
-            .await
-            .map_err(error::store)?;
-        if done.rows_affected() == 1 {
-            Ok(())
-        } else {
-            Err(StoreError::NoSuchLog(log))
-        }
+        self.ask(async |c| set_state(c, log, state).await).await
     }
 
     async fn rotate(
@@ -245,75 +230,62 @@ impl LogStore for PostgresStore {
         to: &LogRecord,
         first: Arc<Update>,
     ) -> Result<(), StoreError> {
-        let mut transaction = self
-            .pool
-            .begin_with(BEGIN)
-            .await
-            .map_err(error::unavailable)?;
-        // The row lock: the batch at work has ended, and the next one finds a frozen log.
-        let (_, state) = read::head(&mut transaction, from, read::Lock::ForUpdate).await?;
-        if state != LogState::Active {
-            return Err(StoreError::Refused(format!("log {from} is frozen already")));
-        }
-        sqlx::query("UPDATE log SET state = $2 WHERE id = $1")
-            .bind(from.0)
-            .bind(LogState::Frozen.as_str())
-            .execute(&mut *transaction)
-            .await
-            .map_err(error::store)?;
-        insert_log(&mut transaction, to).await?;
+        let mut connection = self.connection().await?;
+        connection.begin(BEGIN).await?;
+        let change = async |c: &mut PgConnection| {
+            // The row lock: the batch at work has ended, and the next one finds a frozen log.
+            let (_, state) = read::head(c, from, read::Lock::ForUpdate).await?;
+            if state != LogState::Active {
+                return Err(StoreError::Refused(format!("log {from} is frozen already")));
+            }
+            set_state(c, from, LogState::Frozen).await?;
+            insert_log(c, to).await
+        };
+        connection.ask(change).await?;
         let batch = PostgresBatch {
             log: to.id,
             head: Head::unsigned(tlog::empty_root()),
             state: to.state,
-            transaction,
-            patience: self.patience,
+            connection,
         };
         Box::new(batch).commit(first).await
     }
 
     async fn head(&self, log: LogId) -> Result<Head, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(error::unavailable)?;
-        read::head(&mut connection, log, read::Lock::None)
-            .await
-            .map(|(head, _)| head)
+        let (head, _) = self
+            .ask(async |c| read::head(c, log, read::Lock::None).await)
+            .await?;
+        Ok(head)
     }
 
     async fn begin(&self, log: LogId) -> Result<Box<dyn Batch>, StoreError> {
-        let begin = async {
-            let mut transaction = self
-                .pool
-                .begin_with(BEGIN)
-                .await
-                .map_err(error::unavailable)?;
-            let (head, state) = read::head(&mut transaction, log, read::Lock::ForUpdate).await?;
-            Ok(PostgresBatch {
-                log,
-                head,
-                state,
-                transaction,
-                patience: self.patience,
-            })
-        };
-        let batch = patience::answer(self.patience, begin).await?;
-        Ok(Box::new(batch))
+        let mut connection = self.connection().await?;
+        connection.begin(BEGIN).await?;
+        let lock = async |c: &mut _| read::head(c, log, read::Lock::ForUpdate).await;
+        let (head, state) = connection.ask(lock).await?;
+        Ok(Box::new(PostgresBatch {
+            log,
+            head,
+            state,
+            connection,
+        }))
     }
 
     async fn entries(&self, log: LogId, start: u64, end: u64) -> Result<Vec<Entry>, StoreError> {
-        read::entries(&self.pool, log, start, end).await
+        self.ask(async |c| read::entries(c, log, start, end).await)
+            .await
     }
 
     async fn index_of_leaf(&self, log: LogId, leaf: &Hash) -> Result<Option<u64>, StoreError> {
-        read::index_of_leaf(&self.pool, log, leaf).await
+        self.ask(async |c| read::index_of_leaf(c, log, leaf).await)
+            .await
     }
 
     async fn reader(&self, log: LogId) -> Result<Box<dyn Reader>, StoreError> {
-        let connection = self.pool.acquire().await.map_err(error::unavailable)?;
         Ok(Box::new(PostgresReader {
             log,
-            connection,
+            connection: self.connection().await?,
             pool: self.pool.clone(),
-            patience: self.patience,
         }))
     }
 
@@ -325,11 +297,12 @@ impl LogStore for PostgresStore {
         order: Order,
         limit: u32,
     ) -> Result<Vec<u64>, StoreError> {
-        index::search(&self.pool, log, key, range, order, limit).await
+        self.ask(async |c| index::search(c, log, key, range, order, limit).await)
+            .await
     }
 
     async fn indexed(&self, log: LogId) -> Result<u64, StoreError> {
-        index::indexed(&self.pool, log).await
+        self.ask(async |c| index::indexed(c, log).await).await
     }
 
     async fn index(
@@ -338,7 +311,8 @@ impl LogStore for PostgresStore {
         range: Range<u64>,
         keys: &[(u64, SearchKey)],
     ) -> Result<bool, StoreError> {
-        index::add(&self.pool, log, range, keys).await
+        self.ask(async |c| index::add(c, log, range, keys).await)
+            .await
     }
 
     async fn records(
@@ -347,12 +321,13 @@ impl LogStore for PostgresStore {
         start: u64,
         end: u64,
     ) -> Result<Vec<EntryRecord>, StoreError> {
-        copy::records(&self.pool, log, start, end).await
+        self.ask(async |c| copy::records(c, log, start, end).await)
+            .await
     }
 
     async fn known(&self, log: LogId, identities: &[Hash]) -> Result<Vec<Known>, StoreError> {
-        let mut connection = self.pool.acquire().await.map_err(error::unavailable)?;
-        read::known(&mut connection, log, identities).await
+        self.ask(async |c| read::known(c, log, identities).await)
+            .await
     }
 
     async fn index_rows(
@@ -360,11 +335,12 @@ impl LogStore for PostgresStore {
         after: Option<&IndexRow>,
         limit: u32,
     ) -> Result<Vec<IndexRow>, StoreError> {
-        copy::index_rows(&self.pool, after, limit).await
+        self.ask(async |c| copy::index_rows(c, after, limit).await)
+            .await
     }
 
     async fn index_has(&self, rows: &[IndexRow]) -> Result<Vec<bool>, StoreError> {
-        copy::index_has(&self.pool, rows).await
+        self.ask(async |c| copy::index_has(c, rows).await).await
     }
 
     async fn repair_index(
@@ -372,14 +348,16 @@ impl LogStore for PostgresStore {
         missing: &[IndexRow],
         surplus: &[IndexRow],
     ) -> Result<(), StoreError> {
-        copy::repair_index(&self.pool, missing, surplus).await
+        self.ask(async |c| copy::repair_index(c, missing, surplus).await)
+            .await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1 FROM log LIMIT 1")
-            .execute(&self.pool)
-            .await
-            .map_err(error::unavailable)?;
-        Ok(())
+        self.ask(async |c| {
+            let ping = sqlx::query("SELECT 1 FROM log LIMIT 1").execute(c).await;
+            ping.map_err(error::unavailable)?;
+            Ok(())
+        })
+        .await
     }
 }

@@ -1,8 +1,10 @@
 //! Reading: every statement sees one committed state.
 
 use logstore::row;
-use logstore::{Entry, Head, Known, LogId, LogState, MAX_ENTRIES_READ, StoreError};
-use sqlx::postgres::{PgPool, PgRow};
+use logstore::{
+    Entry, Head, Known, LogId, LogKind, LogRecord, LogState, MAX_ENTRIES_READ, StoreError,
+};
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 use tlog::{Hash, TileId};
 
@@ -46,8 +48,30 @@ pub(crate) async fn head(
     Ok((head, LogState::from_row(state)?))
 }
 
+pub(crate) async fn logs(connection: &mut PgConnection) -> Result<Vec<LogRecord>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT id, kind, origin, public_key, state, created_ms
+         FROM log ORDER BY created_ms, id",
+    )
+    .fetch_all(connection)
+    .await
+    .map_err(error::store)?;
+    rows.iter()
+        .map(|row| {
+            Ok(LogRecord {
+                id: LogId(row.try_get("id").map_err(error::store)?),
+                kind: LogKind::from_row(row.try_get("kind").map_err(error::store)?)?,
+                origin: row.try_get("origin").map_err(error::store)?,
+                public_key: row.try_get("public_key").map_err(error::store)?,
+                state: LogState::from_row(row.try_get("state").map_err(error::store)?)?,
+                created_ms: row::from_integer(row.try_get("created_ms").map_err(error::store)?)?,
+            })
+        })
+        .collect()
+}
+
 pub(crate) async fn entries(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     log: LogId,
     start: u64,
     end: u64,
@@ -60,7 +84,7 @@ pub(crate) async fn entries(
     .bind(log.0)
     .bind(row::to_bound(start))
     .bind(row::to_bound(end))
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await
     .map_err(error::store)?;
     rows.iter().map(entry).collect()
@@ -145,7 +169,7 @@ pub(crate) fn entry(row: &PgRow) -> Result<Entry, StoreError> {
 }
 
 pub(crate) async fn index_of_leaf(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     log: LogId,
     leaf: &Hash,
 ) -> Result<Option<u64>, StoreError> {
@@ -157,7 +181,7 @@ pub(crate) async fn index_of_leaf(
     )
     .bind(log.0)
     .bind(leaf.0.as_slice())
-    .fetch_one(pool)
+    .fetch_one(connection)
     .await
     .and_then(|row| row.try_get(0))
     .map_err(error::store)?;

@@ -2,8 +2,8 @@
 //!
 //! A lone request is asked at once. While the store answers, others gather; they are the next
 //! question. An answer always belongs to a question that was put after its caller came, so nobody
-//! can tell the difference, except by the load: however many read, they take no more of the store's
-//! connections, which writes need too, than there are lanes.
+//! can tell the difference, except by the load: however many read heads, entries and tiles, they take
+//! no more of the store's connections, which writes need too, than there are lanes.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;

@@ -13,6 +13,7 @@
 //! With a key that is far away all is signed between two locks instead ([`ahead`]).
 
 mod ahead;
+mod commit;
 mod renew;
 
 use std::collections::{HashMap, VecDeque};
@@ -23,6 +24,7 @@ use logstore::{Batch, Known, LogState, NewEntry, StoreError, Update};
 use tlog::Hash;
 use tokio::sync::{mpsc, oneshot};
 
+use self::commit::Outcome;
 use crate::log::Shared;
 use crate::promise::{self, Promises};
 use crate::recent::Recent;
@@ -32,9 +34,6 @@ use crate::{AppendError, Format, SignedHead, TreeHead};
 
 /// Bytes of entries after which a batch is closed: what one statement carries stays small.
 const BATCH_BYTES: usize = 16 << 20;
-
-/// How long an interrupted commit is pursued before its waiters are told that it is unknown.
-const RESOLVE_FOR: Duration = Duration::from_secs(10);
 
 /// Pauses between attempts to reach the store grow from this.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -83,14 +82,6 @@ struct SignedBatch {
     view: Arc<View>,
     /// Entries without the promise that they should have.
     unpromised: usize,
-}
-
-/// How a commit ended.
-enum Outcome {
-    /// The batch is durable.
-    Committed,
-    /// The head has moved: by this batch, by others, or by both. These are in the log.
-    Moved(Vec<Known>),
 }
 
 pub(crate) struct Sequencer<F: Format> {
@@ -410,121 +401,11 @@ impl<F: Format> Sequencer<F> {
         }
     }
 
-    /// Commits, and pursues a commit whose outcome is not known until it is.
-    async fn commit(
-        &mut self,
-        mut batch: Box<dyn Batch>,
-        update: &Arc<Update>,
-        assigned: &[Assigned],
-    ) -> Result<Outcome, AppendError> {
-        let base = batch.head().clone();
-        let started = Instant::now();
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let mut error = match batch.commit(Arc::clone(update)).await {
-                Ok(()) => return Ok(Outcome::Committed),
-                Err(StoreError::HeadMoved) => {
-                    return Err(self.shared.refuse(
-                        "the log's head changed while its lock was held: something else writes \
-                         to the database"
-                            .to_owned(),
-                    ));
-                }
-                Err(error @ (StoreError::Unavailable(_) | StoreError::Unknown(_))) => error,
-                Err(error) => {
-                    tracing::error!(log = self.shared.record.id.0, %error, "a batch was refused");
-                    return Err(unavailable(&error));
-                }
-            };
-            metrics::counter!("log_interrupted_commits_total", "log" => self.label.clone())
-                .increment(1);
-            tracing::warn!(log = self.shared.record.id.0, %error, "a commit was interrupted");
-            // Before anything else, the head, under the lock: whoever holds it may still commit.
-            batch = loop {
-                match self.shared.store.begin(self.shared.record.id).await {
-                    Ok(batch) => break batch,
-                    Err(again) => error = again,
-                }
-                if started.elapsed() > RESOLVE_FOR {
-                    // The next batch will find out; these waiters cannot be told more than this.
-                    return Err(unavailable(&error));
-                }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(1));
-            };
-            if *batch.head() != base {
-                return self.find(batch.as_mut(), assigned).await;
-            }
-            if batch.state() == LogState::Frozen {
-                // Nothing was written, and nothing will be.
-                return Err(AppendError::Frozen);
-            }
-            if started.elapsed() > RESOLVE_FOR {
-                return Err(unavailable(&error));
-            }
-            // It did not happen, and the lock is held again: the same bytes, the same signature.
-        }
-    }
-
-    /// The head has moved since the interrupted commit: what of the batch is in the log?
-    async fn find(
-        &mut self,
-        batch: &mut dyn Batch,
-        assigned: &[Assigned],
-    ) -> Result<Outcome, AppendError> {
-        match self.catch_up(batch).await {
-            Ok(()) => {}
-            Err(SyncError::Refuse(reason)) => return Err(self.shared.refuse(reason)),
-            Err(SyncError::Store(error)) => return Err(unavailable(&error)),
-        }
-        if let Err(error) = self.state.write_guard(&self.shared.record).await {
-            return Err(self.unguarded(&error));
-        }
-        let mut identities: Vec<Hash> = assigned.iter().map(|assigned| assigned.identity).collect();
-        identities.sort_unstable();
-        batch
-            .known(&identities)
-            .await
-            .map(Outcome::Moved)
-            .map_err(|error| unavailable(&error))
-    }
-
     /// Something is committed, but a roll-back behind it would not be noticed: stop.
     fn unguarded(&self, error: &crate::GuardError) -> AppendError {
         self.shared.refuse(format!(
             "{error}; nothing is signed without a roll-back guard"
         ))
-    }
-
-    /// Answers the waiters of an interrupted batch, each according to what is in the log.
-    fn settle(
-        &mut self,
-        known: &[Known],
-        assigned: Vec<Assigned>,
-        timestamp_ms: u64,
-    ) -> Result<(), (AppendError, Vec<Assigned>)> {
-        let known: HashMap<Hash, Known> =
-            known.iter().map(|known| (known.identity, *known)).collect();
-        let view = Arc::clone(self.state.view());
-        let mut lost = Vec::new();
-        for assigned in assigned {
-            match known.get(&assigned.identity) {
-                Some(found) if *found == known_at(&assigned, timestamp_ms) => {
-                    answer(assigned, timestamp_ms, &view);
-                }
-                Some(found) => {
-                    for answer in assigned.answers {
-                        let _ = answer.send(Ok(self.duplicate(found)));
-                    }
-                }
-                None => lost.push(assigned),
-            }
-        }
-        if lost.is_empty() {
-            return Ok(());
-        }
-        let error = AppendError::Unavailable("the database lost the connection".to_owned());
-        Err((error, lost))
     }
 
     fn fail(&self, assigned: Vec<Assigned>, error: &AppendError) {

@@ -51,14 +51,14 @@ impl Cable {
     }
 }
 
-/// A log behind a cable.
+/// A log behind a cable, through the smallest pool.
 async fn start(patience: Duration) -> (Cable, PostgresStore) {
     let database = testing::server().await.database().await;
     let url = url::Url::parse(database.url()).unwrap();
     let cable = Cable::to(url.port().unwrap()).await;
     let mut behind = url.clone();
     behind.set_port(Some(cable.port)).unwrap();
-    let store = PostgresStore::connect(behind.as_str(), 8).await.unwrap();
+    let store = PostgresStore::connect(behind.as_str(), 2).await.unwrap();
     let store = store.with_patience(patience);
     store.create_log(&record()).await.unwrap();
     // For as long as the test runs.
@@ -106,4 +106,38 @@ async fn a_silent_server_is_given_up_and_asked_anew() {
     let batch = store.begin(LogId(1)).await.unwrap();
     batch.commit(renewal(&head)).await.unwrap();
     assert_eq!(&*store.head(LogId(1)).await.unwrap().signed, b"signed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_were_in_use_do_not_use_up_the_pool() {
+    let (cable, store) = start(Duration::from_secs(1)).await;
+    for _ in 0..3 {
+        let mut sessions = Vec::new();
+        for _ in 0..2 {
+            let mut session = store.reader(LogId(1)).await.unwrap();
+            session.read(&[]).await.unwrap();
+            sessions.push(session);
+        }
+        cable.cut_the_cable();
+        drop(sessions);
+        assert_eq!(
+            store.logs().await.unwrap().len(),
+            1,
+            "given back after a silence"
+        );
+
+        // Until it is back in the pool.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        cable.cut_the_cable();
+        let given_up = tokio::time::timeout(Duration::from_millis(100), store.logs()).await;
+        assert!(given_up.is_err(), "the connection was trusted");
+        assert_eq!(store.logs().await.unwrap().len(), 1);
+
+        let batch = store.begin(LogId(1)).await.unwrap();
+        cable.cut_the_cable();
+        drop(batch);
+        let batch = store.begin(LogId(1)).await.unwrap();
+        let next = renewal(batch.head());
+        batch.commit(next).await.unwrap();
+    }
 }

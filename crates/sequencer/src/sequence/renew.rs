@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use logstore::Update;
 
-use super::{Outcome, Renewal, Sequencer};
+use super::commit::Outcome;
+use super::{Renewal, Sequencer};
 use crate::state;
 use crate::view::View;
 use crate::{AppendError, Format, SignedHead, TreeHead};
