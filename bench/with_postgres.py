@@ -7,35 +7,37 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "conformance"))
 from stack import Postgres  # noqa: E402
 
 
-def roomy(folder: Path) -> Postgres:
-    """A server as docs/operating-the-log.md asks for: with room for the indices that are written all
-    over, and no checkpoint every few seconds."""
-    server = Postgres(folder)
-    for setting in ("shared_buffers = '4GB'", "max_wal_size = '8GB'"):
-        server.query("postgres", f"ALTER SYSTEM SET {setting}")
-    server.stop()
-    server.start()
-    return server
-
-
-def main() -> int:
+@contextmanager
+def roomy():
+    """A folder, and a server in it as docs/operating-the-log.md asks for: with room for the indices that
+    are written all over, and no checkpoint every few seconds. Both are gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="sigkeep-bench-"))
     folder.chmod(0o755)
     try:
-        server = roomy(folder / "postgres")
+        server = Postgres(folder / "postgres")
         try:
-            url = server.create_database("bench")
-            return subprocess.run([*sys.argv[1:], "--postgres", url]).returncode
+            for setting in ("shared_buffers = '4GB'", "max_wal_size = '8GB'"):
+                server.query("postgres", f"ALTER SYSTEM SET {setting}")
+            server.stop()
+            server.start()
+            yield folder, server
         finally:
             server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> int:
+    with roomy() as (_, server):
+        url = server.create_database("bench")
+        return subprocess.run([*sys.argv[1:], "--postgres", url]).returncode
 
 
 if __name__ == "__main__":

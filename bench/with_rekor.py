@@ -5,33 +5,22 @@ Trillian takes up entries every 20 ms, where its default is 100: it favours Reko
 usage: with_rekor.py PROGRAM [ARGUMENTS…]
 """
 
-import shutil
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "conformance"))
-from rekor_server import RekorServer  # noqa: E402
-from with_postgres import roomy  # noqa: E402
+# Which also finds the modules of conformance/.
+from with_postgres import roomy
+from rekor_server import RekorServer
 
 
 def main() -> int:
-    folder = Path(tempfile.mkdtemp(prefix="sigkeep-bench-"))
-    folder.chmod(0o755)
-    try:
-        server = roomy(folder / "postgres")
+    with roomy() as (folder, server):
+        (folder / "rekor").mkdir()
+        rekor = RekorServer(folder / "rekor", server)
         try:
-            (folder / "rekor").mkdir()
-            rekor = RekorServer(folder / "rekor", server)
-            try:
-                return subprocess.run([*sys.argv[1:], "--rekor", rekor.url.removeprefix("http://")]).returncode
-            finally:
-                rekor.stop()
+            return subprocess.run([*sys.argv[1:], "--rekor", rekor.url.removeprefix("http://")]).returncode
         finally:
-            server.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            rekor.stop()
 
 
 if __name__ == "__main__":

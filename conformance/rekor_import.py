@@ -20,8 +20,7 @@ from clients import Client
 from rekor import Proposals, Rekor, check_entry
 from rekor_server import RekorServer
 from replicas import Replica
-from stack import CLIENTS, sigkeep_binary
-from test_checking_and_copying import make_key
+from stack import CLIENTS, make_key, sigkeep_binary
 
 # These fill the log. Those that search need a database of their own under Rekor, and stay away.
 from test_entry_kinds import (  # noqa: F401
@@ -36,6 +35,7 @@ from test_entry_kinds import (  # noqa: F401
     test_rfc3161_of_the_stacks_own_authority,
     test_tuf_metadata_of_the_stacks_own_repository,
 )
+
 
 @pytest.fixture(scope="module")
 def old(tmp_path_factory, postgres):

@@ -9,7 +9,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from stack import CLIENTS, Postgres, free_port
+from stack import CLIENTS, Postgres, free_port, make_key
 
 REKOR = "github.com/sigstore/rekor/cmd/rekor-server@v1.5.4"
 TRILLIAN = "github.com/google/trillian"
@@ -46,7 +46,7 @@ class RekorServer:
             f"--rpc_endpoint=127.0.0.1:{free_port()}", f"--http_endpoint=127.0.0.1:{free_port()}",
         )  # fmt: skip
         key = folder / "rekor.key"
-        subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key], check=True)
+        make_key(key)
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.spawn(

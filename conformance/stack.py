@@ -19,6 +19,12 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 CLIENTS = TARGET / "clients"
 
 
+def make_key(path: Path) -> None:
+    """A new P-256 key, which only its owner may read."""
+    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path], check=True)
+    path.chmod(0o600)
+
+
 def sigkeep_binary() -> Path:
     """The binary under test: $SIGKEEP, or the newest of what `make` builds."""
     if configured := os.environ.get("SIGKEEP"):

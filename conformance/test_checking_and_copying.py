@@ -13,7 +13,7 @@ import pytest
 
 from clients import Client
 from replicas import Replica
-from stack import CLIENTS, ROOT, sigkeep_binary
+from stack import CLIENTS, ROOT, make_key, sigkeep_binary
 
 
 class Page:
@@ -118,11 +118,6 @@ def test_a_log_moves_by_the_commands_of_the_page_and_rekor_cli_verifies_it_where
         finally:
             new.stop()
     assert page.used == set(page.lines), "every command of the page was run"
-
-
-def make_key(path):
-    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path], check=True)
-    path.chmod(0o600)
 
 
 def serve(folder, number, database, logs) -> Replica:

@@ -17,8 +17,6 @@ use tlog::Hash;
 use tlog::checkpoint::Checkpoint;
 use tlog::note::{Note, Signature};
 
-use wire::rekor::{encode_base64, signed_entry_payload};
-
 use crate::entry::Verified;
 use crate::promise::Promise;
 
@@ -97,11 +95,12 @@ impl Format for RekorV1 {
     }
 
     fn promise_message(&self, entry: &NewEntry, index: u64, timestamp_ms: u64) -> Option<Vec<u8>> {
-        Some(signed_entry_payload(
-            &encode_base64(&entry.body),
-            timestamp_ms / 1000,
+        let log_index = self.offset + index;
+        Some(Promise::payload(
+            &entry.body,
+            timestamp_ms,
             &self.log_id,
-            self.offset + index,
+            log_index,
         ))
     }
 

@@ -11,6 +11,8 @@
 
 use logstore::{Entry, LogId, LogRecord, LogState, SharedStore, StoreError};
 
+use wire::rekor::{encode_base64, signed_entry_payload};
+
 use crate::error::Error;
 
 /// Longest signature of any key that signs promises: DER ECDSA P-521 has 139 bytes.
@@ -34,6 +36,11 @@ impl Promise {
         Self::decode(&entry.promise)?
             .log_index
             .checked_sub(entry.index)
+    }
+
+    /// What is signed for an entry at its place.
+    pub(crate) fn payload(body: &[u8], timestamp_ms: u64, log_id: &str, log_index: u64) -> Vec<u8> {
+        signed_entry_payload(&encode_base64(body), timestamp_ms / 1000, log_id, log_index)
     }
 
     /// As it is stored.

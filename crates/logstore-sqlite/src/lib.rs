@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use logstore::row;
 use logstore::{
-    Batch, Entry, EntryRecord, Head, IndexRow, Known, LogId, LogKind, LogRecord, LogState,
-    LogStore, Order, Reader, SearchKey, StoreError, Update,
+    Batch, Entry, EntryRecord, Head, IndexRow, Known, LogId, LogRecord, LogState, LogStore, Order,
+    Reader, SearchKey, StoreError, Update,
 };
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
@@ -233,16 +233,19 @@ impl LogStore for SqliteStore {
         .map_err(unavailable)?;
         rows.iter()
             .map(|row| {
-                Ok(LogRecord {
-                    id: LogId(row.try_get("id").map_err(error::store)?),
-                    kind: LogKind::from_row(row.try_get("kind").map_err(error::store)?)?,
-                    origin: row.try_get("origin").map_err(error::store)?,
-                    public_key: row.try_get("public_key").map_err(error::store)?,
-                    state: LogState::from_row(row.try_get("state").map_err(error::store)?)?,
-                    created_ms: row::from_integer(
-                        row.try_get("created_ms").map_err(error::store)?,
-                    )?,
-                })
+                let get = || -> Result<_, sqlx::Error> {
+                    Ok((
+                        row.try_get(0)?,
+                        row.try_get(1)?,
+                        row.try_get(2)?,
+                        row.try_get(3)?,
+                        row.try_get(4)?,
+                        row.try_get(5)?,
+                    ))
+                };
+                let (id, kind, origin, public_key, state, created_ms) =
+                    get().map_err(error::store)?;
+                LogRecord::from_row(id, kind, origin, public_key, state, created_ms)
             })
             .collect()
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tlog::{Hash, TILE_WIDTH};
 
-use crate::{Entry, Head, IndexRow, LogId, LogKind, LogState, SearchKey, StoreError};
+use crate::{Entry, Head, IndexRow, LogId, LogKind, LogRecord, LogState, SearchKey, StoreError};
 
 impl LogKind {
     /// The name of the kind in configuration and rows.
@@ -49,6 +49,27 @@ impl LogState {
                 "unknown state of a log {other:?}"
             ))),
         }
+    }
+}
+
+impl LogRecord {
+    /// The log that a row holds.
+    pub fn from_row(
+        id: i64,
+        kind: &str,
+        origin: String,
+        public_key: Vec<u8>,
+        state: &str,
+        created_ms: i64,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: LogId(id),
+            kind: LogKind::from_row(kind)?,
+            origin,
+            public_key,
+            state: LogState::from_row(state)?,
+            created_ms: from_integer(created_ms)?,
+        })
     }
 }
 

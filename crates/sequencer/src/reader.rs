@@ -217,16 +217,15 @@ impl<F> Lane<F> {
         shared: &Shared<F>,
         indices: &[u64],
     ) -> Result<(Arc<SignedHead>, Vec<Entry>), StoreError> {
-        let (mut session, is_new) = self.session(shared).await?;
-        let mut read = shared.read(session.as_mut(), indices).await;
-        if is_stale(&read, is_new) {
-            // Not held while another is waited for.
-            drop(session);
-            session = shared.store.reader(shared.record.id).await?;
-            read = shared.read(session.as_mut(), indices).await;
+        loop {
+            let (mut session, is_new) = self.session(shared).await?;
+            let read = shared.read(session.as_mut(), indices).await;
+            if is_stale(&read, is_new) {
+                continue;
+            }
+            self.session = read.is_ok().then_some(session);
+            return read;
         }
-        self.session = read.is_ok().then_some(session);
-        read
     }
 
     async fn tiles(
@@ -234,15 +233,15 @@ impl<F> Lane<F> {
         shared: &Shared<F>,
         ids: &[TileId],
     ) -> Result<FoundTiles, StoreError> {
-        let (mut session, is_new) = self.session(shared).await?;
-        let mut read = session.tiles(ids).await;
-        if is_stale(&read, is_new) {
-            drop(session);
-            session = shared.store.reader(shared.record.id).await?;
-            read = session.tiles(ids).await;
+        loop {
+            let (mut session, is_new) = self.session(shared).await?;
+            let read = session.tiles(ids).await;
+            if is_stale(&read, is_new) {
+                continue;
+            }
+            self.session = read.is_ok().then_some(session);
+            return read;
         }
-        self.session = read.is_ok().then_some(session);
-        read
     }
 
     /// The session that was kept, or else a new one.
@@ -264,7 +263,8 @@ async fn first<'a>(
     (queue.recv_many(batch, MOST).await > 0).then_some(queue)
 }
 
-/// Whether a session that had answered before has lost its connection since.
+/// Whether a session that had answered before has lost its connection since: the question is put once
+/// more, through a new one.
 fn is_stale<T>(read: &Result<T, StoreError>, is_new: bool) -> bool {
     !is_new && matches!(read, Err(StoreError::Unavailable(_)))
 }

@@ -10,7 +10,6 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use keys::SharedSigner;
 use logstore::{EntryRecord, Head, LogKind, LogRecord, SharedStore, StoreError};
 use tlog::{Hash, TILE_WIDTH, TileId};
-use wire::rekor::{encode_base64, signed_entry_payload};
 
 use super::bundle::{self, RestoreLine};
 use super::{ArchiveError, Layout, LogFile, MAX_SMALL, checkpoint};
@@ -347,12 +346,8 @@ async fn promise(
 ) -> Result<Vec<u8>, ArchiveError> {
     let entry = &record.entry;
     let log_index = offset.saturating_add(entry.index);
-    let payload = signed_entry_payload(
-        &encode_base64(&entry.body),
-        entry.timestamp_ms / 1000,
-        &hex::encode(signer.public_key().key_id()),
-        log_index,
-    );
+    let log_id = hex::encode(signer.public_key().key_id());
+    let payload = Promise::payload(&entry.body, entry.timestamp_ms, &log_id, log_index);
     let signature = signer.sign(&payload).await?;
     Ok(Promise {
         log_index,

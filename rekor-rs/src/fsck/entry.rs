@@ -4,7 +4,6 @@ use crypto::{HashAlgorithm, PublicKey};
 use logstore::{EntryRecord, LogKind, LogRecord};
 use serde_json::Value;
 use tlog::Hash;
-use wire::rekor::{encode_base64, signed_entry_payload};
 
 use super::finding::{Findings, Remedy, entry_place};
 use super::tree;
@@ -93,9 +92,9 @@ impl Examiner {
             .key
             .as_ref()
             .ok_or("has no readable key to verify it")?;
-        let payload = signed_entry_payload(
-            &encode_base64(&entry.body),
-            entry.timestamp_ms / 1000,
+        let payload = Promise::payload(
+            &entry.body,
+            entry.timestamp_ms,
             &self.log_id,
             promise.log_index,
         );
