@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import time
 import urllib.request
@@ -45,6 +46,8 @@ class RekorServer:
             programs / "trillian_log_signer", *store, "--force_master", "--sequencer_interval=20ms", "--num_sequencers=1",
             f"--rpc_endpoint=127.0.0.1:{free_port()}", f"--http_endpoint=127.0.0.1:{free_port()}",
         )  # fmt: skip
+        # Rekor gives up at once if it finds nobody there.
+        self.wait(lambda: socket.create_connection(("127.0.0.1", trillian), timeout=5).close())
         key = folder / "rekor.key"
         make_key(key)
         port = free_port()
@@ -55,12 +58,18 @@ class RekorServer:
             "--trillian_log_server.address=127.0.0.1", f"--trillian_log_server.port={trillian}",
             "--enable_retrieve_api=false",
         )  # fmt: skip
+        self.tree = self.wait(self._tree)
+
+    def _tree(self) -> str:
+        with urllib.request.urlopen(f"{self.url}/api/v1/log", timeout=5) as answer:
+            return json.load(answer)["treeID"]
+
+    def wait(self, ask):
+        """What is answered, once it is; all that was started must go on meanwhile."""
         deadline = time.monotonic() + 60
         while True:
             try:
-                with urllib.request.urlopen(f"{self.url}/api/v1/log", timeout=5) as answer:
-                    self.tree = json.load(answer)["treeID"]
-                return
+                return ask()
             except OSError:
                 assert time.monotonic() < deadline, self.output()
                 assert all(process.poll() is None for process in self.processes), self.output()
